@@ -1,0 +1,117 @@
+package governance
+
+import (
+	"cmp"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/policy"
+)
+
+// Candidate is a baseline, prepared for many decisions.
+type Candidate struct {
+	// Baseline is the object that the candidate was made from. It is shared: never change it.
+	Baseline *v1alpha1.ClusterNetworkBaseline
+	// Rejection says why the baseline is not Accepted; empty if it is.
+	Rejection string
+
+	selector labels.Selector // nil if the baseline's selector cannot be understood
+}
+
+// NewCandidate prepares a baseline. It never fails: a baseline that cannot be carried out becomes a candidate that is not Accepted.
+func NewCandidate(baseline *v1alpha1.ClusterNetworkBaseline) *Candidate {
+	candidate := &Candidate{Baseline: baseline, Rejection: policy.Explain(policy.Validate(baseline))}
+	if baseline.Spec.NamespaceSelector != nil {
+		selector, err := metav1.LabelSelectorAsSelector(baseline.Spec.NamespaceSelector.AsLabelSelector())
+		if err == nil {
+			candidate.selector = selector
+		}
+	}
+	return candidate
+}
+
+// Accepted says whether the baseline can be carried out.
+func (c *Candidate) Accepted() bool { return c.Rejection == "" }
+
+// Deleting says whether the baseline is being deleted.
+func (c *Candidate) Deleting() bool { return !c.Baseline.DeletionTimestamp.IsZero() }
+
+// Enforces says whether the baseline wants to govern namespaces. An unknown mode counts: on a doubt, protection stays.
+func (c *Candidate) Enforces() bool {
+	return !c.Deleting() && c.Baseline.Spec.Mode != v1alpha1.ModeAudit
+}
+
+// FinalizerInPlace says whether the finalizer is where it must be before the first policy is written.
+func (c *Candidate) FinalizerInPlace() bool {
+	return c.Baseline.Spec.DeletionPolicy != v1alpha1.DeletionPolicyDelete ||
+		slices.Contains(c.Baseline.Finalizers, v1alpha1.CleanupFinalizer)
+}
+
+// eligible says whether the baseline may govern a namespace that it selects.
+func (c *Candidate) eligible() bool {
+	return c.Enforces() && c.Accepted() && c.FinalizerInPlace()
+}
+
+// selects says whether the baseline chooses a namespace. If that cannot be known, it does: on a doubt, protection stays.
+func (c *Candidate) selects(namespace policy.Namespace) bool {
+	for _, pattern := range c.Baseline.Spec.ExcludedNamespaces {
+		if pattern.Matches(namespace.Name) {
+			return false
+		}
+	}
+	return c.selector == nil || c.selector.Matches(labels.Set(namespace.Labels))
+}
+
+// byPrecedence orders candidates: the highest priority first; of equal ones the smaller name.
+func byPrecedence(a, b *Candidate) int {
+	return cmp.Or(
+		cmp.Compare(b.Baseline.Spec.GetPriority(), a.Baseline.Spec.GetPriority()),
+		cmp.Compare(a.Baseline.Name, b.Baseline.Name),
+	)
+}
+
+// View is what is known about all baselines at one moment.
+type View struct {
+	candidates []*Candidate // by precedence
+	byName     map[string]*Candidate
+	protected  sets.Set[string]
+}
+
+// NewView takes all baselines of the cluster and the operator's own namespace.
+func NewView(candidates []*Candidate, operatorNamespace string) *View {
+	view := &View{
+		candidates: slices.SortedFunc(slices.Values(candidates), byPrecedence),
+		byName:     make(map[string]*Candidate, len(candidates)),
+		protected:  sets.New(metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease", operatorNamespace),
+	}
+	for _, candidate := range candidates {
+		view.byName[candidate.Baseline.Name] = candidate
+		view.protectDNS(candidate)
+	}
+	return view
+}
+
+// protectDNS protects the namespaces that the baseline's DNS peers name: isolating one would cut DNS off from the whole cluster.
+// Only a baseline that is carried out counts. One in Audit changes nothing, and one that is not Accepted is in doubt.
+func (v *View) protectDNS(candidate *Candidate) {
+	dns := candidate.Baseline.Spec.DNS
+	inForce := candidate.Accepted() && candidate.Baseline.Spec.Mode == v1alpha1.ModeEnforce
+	if !inForce || dns.Source != v1alpha1.DNSSourceStatic {
+		return
+	}
+	for _, peer := range dns.Static.Peers {
+		if peer.Namespace != "" {
+			v.protected.Insert(peer.Namespace)
+		}
+	}
+}
+
+// Protected says whether no baseline may ever govern the namespace of this name.
+func (v *View) Protected(namespace string) bool { return v.protected.Has(namespace) }
+
+// Candidate returns the baseline of this name, nil if there is none.
+func (v *View) Candidate(name string) *Candidate { return v.byName[name] }

@@ -1,0 +1,272 @@
+// Package ledger owns what is known about every namespace after its last reconcile, and the sums of it for every baseline. It is
+// what status and metrics read. It knows nothing of the cluster: what it holds was told to it, and is lost and rebuilt at each start.
+package ledger
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+)
+
+// State is where a namespace stands.
+type State string
+
+const (
+	// Unmanaged says that no baseline governs the namespace and no policy of ours is there.
+	Unmanaged State = ""
+	// Synced says that the namespace has exactly the policies it must have.
+	Synced State = "synced"
+	// Pending says that the namespace is being worked on, or retried after a failure that passes by itself.
+	Pending State = "pending"
+	// Failed says that the namespace refuses its policies for a reason that does not pass by itself.
+	Failed State = "failed"
+	// Held says that policies of ours are left untouched.
+	Held State = "held"
+)
+
+// Record is what is known about one namespace.
+type Record struct {
+	// Baseline governs the namespace, or, when Held, is the one that its policies were made for.
+	Baseline string
+	// Generation and UID are those of the governing baseline.
+	Generation int64
+	UID        types.UID
+	// NamespaceUID is that of the namespace itself: one that was created again under its name is another.
+	NamespaceUID types.UID
+	// Environment is the namespace's environment; "" for none.
+	Environment string
+	State       State
+	// Reason and Message say why the namespace is Pending, Failed, Held or Contested.
+	Reason, Message string
+	// Contested says that somebody keeps changing the policies, although they are put back each time.
+	Contested bool
+	// Since is when the namespace became Pending; it is kept while it stays so.
+	Since time.Time
+	// Selecting names the baselines that select the namespace, whoever governs it.
+	Selecting []string
+}
+
+// SameTarget says whether two records ask for the same policies in the namespace.
+func (r Record) SameTarget(other Record) bool {
+	return r.Baseline == other.Baseline && r.Generation == other.Generation && r.UID == other.UID &&
+		r.NamespaceUID == other.NamespaceUID && r.Environment == other.Environment
+}
+
+// needsAttention says whether a record has something for a human to read.
+func (r Record) needsAttention() bool {
+	return r.State == Failed || r.State == Pending || r.Contested
+}
+
+// Ledger holds a record for every namespace. It is safe for concurrent use. The zero value is not usable: see New.
+type Ledger struct {
+	changed func(baseline string)
+
+	mu       sync.Mutex
+	records  map[string]Record
+	sums     map[string]*sum
+	round    uint64
+	awaited  map[string]struct{} // namespaces not yet seen in this round; nil before the first round
+	began    time.Time
+	observed map[string]Version
+	enforced map[string]*tally
+	released map[string]*tally
+}
+
+// Version identifies the spec of a baseline.
+type Version struct {
+	UID        types.UID
+	Generation int64
+}
+
+// New returns an empty ledger. It calls changed, with the name of a baseline, whenever what it says about that baseline may have
+// changed; changed must be quick and must not call back.
+func New(changed func(baseline string)) *Ledger {
+	return &Ledger{
+		changed:  changed,
+		records:  map[string]Record{},
+		sums:     map[string]*sum{},
+		observed: map[string]Version{},
+		enforced: map[string]*tally{},
+		released: map[string]*tally{},
+	}
+}
+
+// Begin opens a round: something changed that can concern every namespace. Until each of the given namespaces has been recorded
+// by a reconcile that began afterwards, what the ledger says is incomplete.
+func (l *Ledger) Begin(namespaces []string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.round++
+	if len(l.awaited) == 0 {
+		l.began = now
+	}
+	l.awaited = make(map[string]struct{}, len(namespaces))
+	for _, namespace := range namespaces {
+		l.awaited[namespace] = struct{}{}
+	}
+	l.notifyAll()
+}
+
+// ObserveBaseline tells the ledger which version of a baseline the current round is about, before that round begins.
+func (l *Ledger) ObserveBaseline(name string, version Version) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.observed[name] = version
+}
+
+// ForgetBaseline tells the ledger that a baseline is gone.
+func (l *Ledger) ForgetBaseline(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.observed, name)
+	delete(l.enforced, name)
+	delete(l.released, name)
+}
+
+// Round returns the current round. A reconcile reads it before anything else and gives it to Record at its end.
+func (l *Ledger) Round() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.round
+}
+
+// Get returns the record of a namespace and whether there is one.
+func (l *Ledger) Get(namespace string) (Record, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	record, ok := l.records[namespace]
+	return record, ok
+}
+
+// Record replaces the record of a namespace with the outcome of a reconcile that began in the given round.
+func (l *Ledger) Record(namespace string, round uint64, record Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old, known := l.records[namespace]
+	if record.State == Pending && old.State == Pending {
+		record.Since = old.Since
+	}
+	arrived := l.arrive(namespace, round)
+	if known && equal(old, record) {
+		if arrived {
+			l.notifyAwaiting(record)
+		}
+		return
+	}
+	l.replace(namespace, &old, &record, known)
+	l.records[namespace] = record
+	l.notify(old, record)
+}
+
+// Forget drops a namespace that no longer exists.
+func (l *Ledger) Forget(namespace string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old, known := l.records[namespace]
+	if known {
+		l.replace(namespace, &old, nil, true)
+		delete(l.records, namespace)
+	}
+	l.arrive(namespace, l.round)
+	l.notify(old)
+}
+
+// arrive ticks a namespace off the list of those awaited in this round, and says whether it was on it.
+func (l *Ledger) arrive(namespace string, round uint64) bool {
+	if round < l.round {
+		return false
+	}
+	_, awaited := l.awaited[namespace]
+	if !awaited {
+		return false
+	}
+	delete(l.awaited, namespace)
+	if len(l.awaited) == 0 {
+		l.notifyAll()
+	}
+	return true
+}
+
+// replace takes the old record out of the sums and puts the new one in.
+func (l *Ledger) replace(namespace string, old, record *Record, known bool) {
+	if known {
+		l.add(namespace, old, -1)
+	}
+	if record != nil {
+		l.add(namespace, record, +1)
+	}
+	if known {
+		l.prune(old)
+	}
+}
+
+// prune drops the sums that a record has left empty, so that names which are no longer used, forged ones too, do not pile up.
+func (l *Ledger) prune(old *Record) {
+	for _, name := range append(slices.Clone(old.Selecting), old.Baseline) {
+		if s, ok := l.sums[name]; ok && s.counts == (v1alpha1.NamespaceCounts{}) {
+			delete(l.sums, name)
+		}
+	}
+}
+
+func (l *Ledger) add(namespace string, record *Record, sign int32) {
+	for _, name := range record.Selecting {
+		s := l.sum(name)
+		s.counts.Matched += sign
+		if record.Baseline != name && record.governed() {
+			s.counts.Overridden += sign
+		}
+	}
+	if record.Baseline != "" {
+		l.sum(record.Baseline).add(namespace, record, sign)
+	}
+}
+
+func (r Record) governed() bool {
+	return r.State == Synced || r.State == Pending || r.State == Failed
+}
+
+func (l *Ledger) sum(baseline string) *sum {
+	s, ok := l.sums[baseline]
+	if !ok {
+		s = newSum()
+		l.sums[baseline] = s
+	}
+	return s
+}
+
+func (l *Ledger) notify(records ...Record) {
+	var names []string
+	for i := range records {
+		names = append(names, records[i].Baseline)
+		names = append(names, records[i].Selecting...)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if name != "" {
+			l.changed(name)
+		}
+	}
+}
+
+// notifyAwaiting tells the baselines of a record that a round has come one namespace further.
+func (l *Ledger) notifyAwaiting(record Record) {
+	if record.Baseline != "" {
+		l.changed(record.Baseline)
+	}
+}
+
+func (l *Ledger) notifyAll() {
+	for name := range l.observed {
+		l.changed(name)
+	}
+}
+
+func equal(a, b Record) bool {
+	return a.SameTarget(b) && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Contested == b.Contested &&
+		a.Since.Equal(b.Since) && slices.Equal(a.Selecting, b.Selecting)
+}

@@ -1,0 +1,77 @@
+package ledger
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// tally remembers that something happened in some namespaces, to be told in one event.
+type tally struct {
+	count int
+	names []string // the first few
+}
+
+// namedInEvent is how many namespaces an event names: enough to recognise what happened, few enough to read.
+const namedInEvent = 3
+
+func (t *tally) add(namespace string) {
+	t.count++
+	if len(t.names) < namedInEvent {
+		t.names = append(t.names, namespace)
+	}
+}
+
+// String tells the tally as "3 namespaces: a, b, c".
+func (t *tally) String() string {
+	if t == nil || t.count == 0 {
+		return ""
+	}
+	noun := "namespaces"
+	if t.count == 1 {
+		noun = "namespace"
+	}
+	text := fmt.Sprintf("%d %s: %s", t.count, noun, strings.Join(t.names, ", "))
+	if more := t.count - len(t.names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// NoteEnforced remembers that a namespace has received the policies of a baseline.
+func (l *Ledger) NoteEnforced(baseline, namespace string) { l.note(l.enforced, baseline, namespace) }
+
+// NoteReleased remembers that the policies of a baseline were removed from a namespace.
+func (l *Ledger) NoteReleased(baseline, namespace string) { l.note(l.released, baseline, namespace) }
+
+func (l *Ledger) note(tallies map[string]*tally, baseline, namespace string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if tallies[baseline] == nil {
+		tallies[baseline] = &tally{}
+	}
+	tallies[baseline].add(namespace)
+}
+
+// TakeTallies returns, in words, what happened for a baseline since the last call, and forgets it.
+func (l *Ledger) TakeTallies(baseline string) (enforced, released string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	enforced, released = l.enforced[baseline].String(), l.released[baseline].String()
+	delete(l.enforced, baseline)
+	delete(l.released, baseline)
+	return enforced, released
+}
+
+// truncate shortens a text to at most limit bytes, at a character's edge.
+func truncate(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const ellipsis = "…"
+	cut := limit - len(ellipsis)
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + ellipsis
+}

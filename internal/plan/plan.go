@@ -1,0 +1,151 @@
+// Package plan owns the difference between the policies that a namespace must have and those that it has, as an ordered list of
+// writes. It is pure, and knows only the names that netbaseline claims: no other object can ever be in a plan.
+package plan
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/netbaseline/netbaseline/internal/policy"
+)
+
+// Observed is what is known about a policy that exists under a claimed name.
+type Observed struct {
+	UID             types.UID
+	ResourceVersion string
+	// Owner is the baseline that the object's label names; "" if it carries no label of ours.
+	Owner string
+	// SpecHash is the canonical hash of its whole spec.
+	SpecHash policy.Hash
+	// MetadataIntact is what policy.MetadataIntact said of it.
+	MetadataIntact bool
+	// Terminating says that it is deleted already and only kept by somebody's finalizer.
+	Terminating bool
+}
+
+// Inventory holds the policies that exist under claimed names, by name.
+type Inventory map[string]Observed
+
+// Owners returns the baselines that the policies were made for, sorted and without duplicates.
+func (i Inventory) Owners() []string {
+	var owners []string
+	for _, name := range policy.Names {
+		if observed, ok := i[name]; ok && observed.Owner != "" && !slices.Contains(owners, observed.Owner) {
+			owners = append(owners, observed.Owner)
+		}
+	}
+	slices.Sort(owners)
+	return owners
+}
+
+// Operation is a kind of write.
+type Operation string
+
+const (
+	// Create makes a policy that is not there.
+	Create Operation = "create"
+	// Update brings a policy to its desired state, all of it.
+	Update Operation = "update"
+	// Delete removes a policy that is no longer wanted.
+	Delete Operation = "delete"
+)
+
+// Step is one write.
+type Step struct {
+	Operation Operation
+	Namespace string
+	Name      string
+	// Desired is what to write; the zero value with Delete.
+	Desired policy.Desired
+	// UID and ResourceVersion say which object, in which state, to delete; set with Delete only.
+	UID             types.UID
+	ResourceVersion string
+}
+
+// Stage is a set of writes that may be done side by side.
+type Stage []Step
+
+// Plan is a list of stages. A stage is begun only when all before it have succeeded.
+type Plan []Stage
+
+// Len returns the number of writes.
+func (p Plan) Len() int {
+	n := 0
+	for _, stage := range p {
+		n += len(stage)
+	}
+	return n
+}
+
+// Deletes says whether the plan removes a policy.
+func (p Plan) Deletes() bool {
+	return slices.ContainsFunc(p, func(stage Stage) bool {
+		return slices.ContainsFunc(stage, func(step Step) bool { return step.Operation == Delete })
+	})
+}
+
+// Converge plans the way from what there is to what there must be. Policies are written one after the other in the order of
+// policy.Names; in a namespace that can hold no running pods yet they may be written side by side. What is no longer wanted goes
+// last: a direction that stops being denied must be open before its DNS policy, which isolates it too, can go.
+func Converge(namespace string, desired []policy.Desired, inventory Inventory, sideBySide bool) Plan {
+	var writes []Step
+	wanted := make(map[string]bool, len(desired))
+	for _, d := range desired {
+		wanted[d.Policy.Name] = true
+		observed, exists := inventory[d.Policy.Name]
+		switch {
+		case !exists:
+			writes = append(writes, Step{Operation: Create, Namespace: namespace, Name: d.Policy.Name, Desired: d})
+		case differs(d, observed):
+			writes = append(writes, Step{Operation: Update, Namespace: namespace, Name: d.Policy.Name, Desired: d})
+		}
+	}
+	var unwanted Stage
+	for _, name := range policy.Names {
+		if observed, exists := inventory[name]; exists && !wanted[name] && observed.Owner != "" {
+			unwanted = appendDelete(unwanted, namespace, name, observed)
+		}
+	}
+	return stages(writes, unwanted, sideBySide)
+}
+
+// Remove plans the removal of the policies that were made for the given baselines, side by side.
+func Remove(namespace string, owners []string, inventory Inventory) Plan {
+	var removals Stage
+	for _, name := range policy.Names {
+		if observed, exists := inventory[name]; exists && slices.Contains(owners, observed.Owner) {
+			removals = appendDelete(removals, namespace, name, observed)
+		}
+	}
+	return stages(nil, removals, false)
+}
+
+func stages(writes []Step, removals Stage, sideBySide bool) Plan {
+	var plan Plan
+	switch {
+	case sideBySide && len(writes) > 0:
+		plan = append(plan, writes)
+	default:
+		for _, write := range writes {
+			plan = append(plan, Stage{write})
+		}
+	}
+	if len(removals) > 0 {
+		plan = append(plan, removals)
+	}
+	return plan
+}
+
+func appendDelete(stage Stage, namespace, name string, observed Observed) Stage {
+	if observed.Terminating {
+		return stage
+	}
+	return append(stage, Step{
+		Operation: Delete, Namespace: namespace, Name: name, UID: observed.UID, ResourceVersion: observed.ResourceVersion,
+	})
+}
+
+func differs(desired policy.Desired, observed Observed) bool {
+	return observed.SpecHash != desired.Hash || !observed.MetadataIntact || observed.Owner != owner(desired.Policy)
+}

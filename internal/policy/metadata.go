@@ -1,0 +1,44 @@
+package policy
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+)
+
+var descriptions = map[string]string{
+	v1alpha1.AllowDNSName: "Lets every pod of this namespace ask the cluster's DNS servers. " + kept,
+	v1alpha1.EnvironmentIsolationName: "Lets the pods of this namespace talk to each other and to namespaces of the same environment, " +
+		"in the directions that are otherwise denied. " + kept,
+	v1alpha1.DefaultDenyName: "Denies every pod of this namespace the traffic that no other policy allows. " + kept,
+}
+
+const kept = "Kept in place by netbaseline: a change is undone at once. See 'kubectl get cnb'."
+
+// Labels returns the labels that a policy of this baseline carries.
+func Labels(baseline string) map[string]string {
+	return map[string]string{v1alpha1.BaselineLabel: baseline, v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}
+}
+
+// Annotations returns the annotations that the policy of this name carries. They depend on nothing else, so that they can be
+// checked without knowing the baseline.
+func Annotations(name string) map[string]string {
+	return map[string]string{v1alpha1.DescriptionAnnotation: descriptions[name]}
+}
+
+// MetadataIntact says whether an object under a claimed name carries the metadata that netbaseline gives it, apart from the
+// baseline's name, which the caller compares. Foreign labels, annotations and finalizers are allowed: some network plugins add
+// them. An owner reference is not: through it, garbage collection would delete the policy.
+func MetadataIntact(object metav1.Object) bool {
+	return object.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedByValue &&
+		object.GetAnnotations()[v1alpha1.DescriptionAnnotation] == descriptions[object.GetName()] &&
+		len(object.GetOwnerReferences()) == 0
+}
+
+// WasOurs says whether an object without our label looks like one that netbaseline made and somebody stripped, rather than one
+// that never was ours.
+func WasOurs(object metav1.Object) bool {
+	_, labelled := object.GetLabels()[v1alpha1.BaselineLabel]
+	_, described := object.GetAnnotations()[v1alpha1.DescriptionAnnotation]
+	return labelled || described || object.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedByValue
+}

@@ -1,0 +1,119 @@
+// Command manager runs the netbaseline operator: flags and wiring, nothing else.
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // so that any kubeconfig works outside a cluster
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/controllers"
+)
+
+// defaultNamespace is where config/default installs the operator.
+const defaultNamespace = "netbaseline-system"
+
+// options are the manager's flags.
+type options struct {
+	metricsAddress    string
+	metricsCertDir    string
+	metricsSecure     bool
+	probeAddress      string
+	leaderElect       bool
+	operatorNamespace string
+	logging           zap.Options
+}
+
+func (o *options) bind(set *flag.FlagSet) {
+	namespace := os.Getenv("POD_NAMESPACE")
+	if namespace == "" {
+		namespace = defaultNamespace
+	}
+	set.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "Address that metrics are served on, such as :8443; 0 to serve none.")
+	set.BoolVar(&o.metricsSecure, "metrics-secure", true, "Serve metrics over TLS and only to those whom Kubernetes lets read them.")
+	set.StringVar(&o.metricsCertDir, "metrics-cert-path", "", "Directory with tls.crt and tls.key for metrics; without it, a self-signed certificate is made at each start.")
+	set.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address that /healthz and /readyz are served on; 0 to serve none.")
+	set.BoolVar(&o.leaderElect, "leader-elect", false, "Let one replica of several work, and another take over when it ends.")
+	set.StringVar(&o.operatorNamespace, "operator-namespace", namespace, "Namespace that the operator runs in; it is never governed. Default: $POD_NAMESPACE, or "+defaultNamespace+".")
+	o.logging.BindFlags(set)
+}
+
+func main() {
+	var o options
+	o.bind(flag.CommandLine)
+	flag.Parse()
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.logging)))
+	if err := run(&o); err != nil {
+		ctrl.Log.Error(err, "The manager ended")
+		os.Exit(1)
+	}
+}
+
+func run(o *options) error {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find a cluster (set KUBECONFIG outside of one): %w", err)
+	}
+	mgr, err := ctrl.NewManager(config, o.manager())
+	if err != nil {
+		return fmt.Errorf("make the manager: %w", err)
+	}
+	if err := controllers.Setup(mgr, controllers.Options{OperatorNamespace: o.operatorNamespace}); err != nil {
+		return err
+	}
+	ctx := ctrl.SetupSignalHandler()
+	ready := func(request *http.Request) error {
+		if !mgr.GetCache().WaitForCacheSync(request.Context()) {
+			return errors.New("the caches are not filled yet")
+		}
+		return nil
+	}
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", ready)); err != nil {
+		return fmt.Errorf("add probes: %w", err)
+	}
+	return mgr.Start(ctx)
+}
+
+func (o *options) manager() ctrl.Options {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return ctrl.Options{
+		Scheme:                  scheme,
+		Cache:                   controllers.CacheOptions(),
+		Metrics:                 o.metrics(),
+		HealthProbeBindAddress:  o.probeAddress,
+		LeaderElection:          o.leaderElect,
+		LeaderElectionID:        "netbaseline.policy.netbaseline.dev",
+		LeaderElectionNamespace: o.operatorNamespace,
+		// The process ends as soon as the manager does, so the lease can be given up at once.
+		LeaderElectionReleaseOnCancel: true,
+	}
+}
+
+func (o *options) metrics() metricsserver.Options {
+	served := metricsserver.Options{
+		BindAddress:   o.metricsAddress,
+		SecureServing: o.metricsSecure,
+		CertDir:       o.metricsCertDir,
+		// HTTP/2 is of no use to a scraper and has had its share of denial-of-service vulnerabilities.
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
+	}
+	if o.metricsSecure {
+		served.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return served
+}

@@ -1,0 +1,80 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/governance"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+)
+
+// baselineReconciler keeps a baseline's finalizer and status true. It writes no policy.
+type baselineReconciler struct {
+	cache   client.Reader
+	writer  client.Client
+	witness witness
+	ledger  *ledger.Ledger
+	changes *ledgerChanges
+	events  *announcer
+	now     func() time.Time
+
+	// written is when each baseline's status was last written; one worker, so no lock.
+	written map[string]time.Time
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *baselineReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	baseline := &v1alpha1.ClusterNetworkBaseline{}
+	if err := r.cache.Get(ctx, request.NamespacedName, baseline); err != nil {
+		delete(r.written, request.Name)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	candidate, summary := governance.NewCandidate(baseline), r.ledger.Summarize(baseline.Name)
+	released, err := r.settleFinalizer(ctx, candidate, &summary)
+	if err != nil || released {
+		return ctrl.Result{}, ignoreRace(err)
+	}
+	again, err := r.reportStatus(ctx, candidate, &summary)
+	if err != nil {
+		return ctrl.Result{RequeueAfter: statusInterval}, ignoreRace(err)
+	}
+	return ctrl.Result{RequeueAfter: again}, nil
+}
+
+// ignoreRace drops errors that only say that somebody else was faster; the change that beat us brings us back here.
+func ignoreRace(err error) error {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// The patch of the main resource is for the finalizer alone.
+// +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines/status,verbs=update
+
+func (r *baselineReconciler) setup(mgr ctrl.Manager, names controllerNames) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named(names.baseline).
+		For(&v1alpha1.ClusterNetworkBaseline{}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: 1, // see written
+			ReconciliationTimeout:   reconcileTimeout,
+			EnableWarmup:            new(true),
+			SkipNameValidation:      new(names.skipValidation),
+		}).
+		WatchesRawSource(source.Func(r.changes.start)).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("set up the baseline controller: %w", err)
+	}
+	return nil
+}

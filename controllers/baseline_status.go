@@ -1,0 +1,98 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/governance"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+)
+
+const (
+	// statusInterval is the shortest time between two writes of one baseline's status: fast enough to watch, and a bound on what
+	// ten thousand changing namespaces cost.
+	statusInterval = time.Second
+	// progressAfter is how long a round may take before its progress is written: most are over by then, and one write says so.
+	progressAfter = 500 * time.Millisecond
+)
+
+// reportStatus writes the status if it has changed, and returns when to come back; 0 for when something changes.
+func (r *baselineReconciler) reportStatus(ctx context.Context, candidate *governance.Candidate, summary *ledger.Summary) (time.Duration, error) {
+	now, baseline := r.now(), candidate.Baseline
+	if wait := r.tooEarly(candidate, summary, now); wait > 0 {
+		return wait, nil
+	}
+	status := renderStatus(candidate, summary, now)
+	again := nextLook(candidate, summary, now)
+	if equality.Semantic.DeepEqual(&baseline.Status, &status) {
+		r.announce(candidate, &status, summary)
+		return again, nil
+	}
+	changed := baseline.DeepCopy()
+	changed.Status = status
+	if err := r.writer.Status().Update(ctx, changed); err != nil {
+		return 0, fmt.Errorf("write the status: %w", err)
+	}
+	r.written[baseline.Name] = now
+	r.announce(candidate, &status, summary)
+	return again, nil
+}
+
+// tooEarly returns how long to wait before a status may be written. After a start, none is written before every namespace was
+// seen once: what the ledger says until then is not yet true.
+func (r *baselineReconciler) tooEarly(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) time.Duration {
+	if wait := r.written[candidate.Baseline.Name].Add(statusInterval).Sub(now); wait > 0 {
+		return wait
+	}
+	switch {
+	case summary.Round == 0 || summary.Observed != versionOf(candidate.Baseline):
+		return statusInterval
+	case summary.Complete():
+		return 0
+	case summary.Round == 1:
+		return statusInterval
+	}
+	return summary.Began.Add(progressAfter).Sub(now)
+}
+
+// nextLook returns when a status changes by the mere passing of time, or when something has to be asked again; 0 for never.
+func nextLook(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) time.Duration {
+	switch {
+	case candidate.Deleting():
+		return statusInterval
+	case !summary.OldestPending.IsZero():
+		return max(summary.OldestPending.Add(slowAfter).Sub(now), statusInterval)
+	}
+	return 0
+}
+
+// announce tells, in events, what happened since the last time.
+func (r *baselineReconciler) announce(candidate *governance.Candidate, status *v1alpha1.ClusterNetworkBaselineStatus, summary *ledger.Summary) {
+	enforced, released := r.ledger.TakeTallies(candidate.Baseline.Name)
+	if enforced != "" {
+		r.events.enforced(candidate.Baseline, enforced)
+	}
+	if released != "" {
+		r.events.released(candidate.Baseline, released)
+	}
+	if status.Namespaces.Held > 0 && candidate.Baseline.Status.Namespaces.Held == 0 {
+		r.events.held(candidate.Baseline, status.Namespaces.Held, summary.HeldMessage)
+	}
+}
+
+// renderStatus says what the ledger knows about a baseline.
+func renderStatus(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) v1alpha1.ClusterNetworkBaselineStatus {
+	status := v1alpha1.ClusterNetworkBaselineStatus{
+		ObservedGeneration: candidate.Baseline.Generation,
+		Namespaces:         summary.Counts,
+		Environments:       summary.Environments,
+		EnvironmentCount:   summary.EnvironmentCount,
+		Failures:           summary.Failures,
+	}
+	status.Conditions = renderConditions(candidate, summary, now)
+	return status
+}

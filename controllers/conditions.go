@@ -1,0 +1,144 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/governance"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+)
+
+// slowAfter is how long a namespace may be pending before the baseline stops being Ready: a single hiccup of the API server is
+// over by then, so Ready does not flap.
+const slowAfter = 60 * time.Second
+
+// verdict is a condition in the making.
+type verdict struct {
+	status          metav1.ConditionStatus
+	reason, message string
+}
+
+// renderConditions returns the conditions of a baseline, with the transition times of those that have not flipped kept.
+func renderConditions(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) []metav1.Condition {
+	conditions := slices.Clone(candidate.Baseline.Status.Conditions)
+	set := func(kind string, v verdict) {
+		meta.SetStatusCondition(&conditions, metav1.Condition{
+			Type: kind, Status: v.status, Reason: v.reason, Message: v.message,
+			ObservedGeneration: candidate.Baseline.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+		})
+	}
+	ready := judge(candidate, summary, now)
+	set(v1alpha1.ConditionAccepted, judgeSpec(candidate))
+	set(v1alpha1.ConditionReady, ready)
+	if !candidate.Accepted() {
+		set(v1alpha1.ConditionSynced, verdict{metav1.ConditionUnknown, v1alpha1.ReasonInvalidSpec, "The spec is not accepted"})
+	} else {
+		set(v1alpha1.ConditionSynced, ready)
+	}
+	if !candidate.Deleting() && (!candidate.Accepted() || ready.reason == v1alpha1.ReasonNamespacesFailed) {
+		set(v1alpha1.ConditionStalled, verdict{metav1.ConditionTrue, ready.reason, ready.message})
+	} else {
+		meta.RemoveStatusCondition(&conditions, v1alpha1.ConditionStalled)
+	}
+	return conditions
+}
+
+func judgeSpec(candidate *governance.Candidate) verdict {
+	if !candidate.Accepted() {
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, candidate.Rejection}
+	}
+	return verdict{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "The spec can be carried out"}
+}
+
+// judge says whether a baseline is Ready, and why, in words for whoever reads nothing else.
+func judge(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) verdict {
+	counts := summary.Counts
+	switch {
+	case candidate.Deleting():
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonDeleting, deletingMessage(summary)}
+	case !candidate.Accepted():
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, "Not accepted, so nothing is changed: " + candidate.Rejection}
+	case !summary.Complete():
+		return verdict{
+			metav1.ConditionUnknown, v1alpha1.ReasonProgressing,
+			fmt.Sprintf("Bringing namespaces to generation %d: %d still to do", candidate.Baseline.Generation, summary.Awaited),
+		}
+	case candidate.Baseline.Spec.Mode == v1alpha1.ModeAudit:
+		return verdict{metav1.ConditionTrue, v1alpha1.ReasonAudit, auditMessage(counts)}
+	case counts.Failed > 0:
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonNamespacesFailed, unprotectedMessage(summary, counts.Failed)}
+	case counts.Pending > 0 && now.Sub(summary.OldestPending) >= slowAfter:
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonSlow, unprotectedMessage(summary, counts.Pending)}
+	case counts.Pending > 0 && !wasReady(candidate.Baseline):
+		return verdict{metav1.ConditionUnknown, v1alpha1.ReasonProgressing, unprotectedMessage(summary, counts.Pending)}
+	}
+	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSynced, syncedMessage(summary)}
+}
+
+// wasReady says whether the baseline was Ready with the spec that it has now.
+func wasReady(baseline *v1alpha1.ClusterNetworkBaseline) bool {
+	ready := meta.FindStatusCondition(baseline.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == baseline.Generation
+}
+
+func deletingMessage(summary *ledger.Summary) string {
+	left := summary.Counts.Governed
+	if summary.Counts.Held > 0 {
+		return fmt.Sprintf("Removing policies: %s left, of which %d held: %s",
+			namespaces(left+summary.Counts.Held), summary.Counts.Held, summary.HeldMessage)
+	}
+	return fmt.Sprintf("Removing policies: %s left", namespaces(left))
+}
+
+func auditMessage(counts v1alpha1.NamespaceCounts) string {
+	message := fmt.Sprintf("Audit: nothing is written; %s would be governed", namespaces(counts.Matched-counts.Overridden))
+	if counts.Held > 0 {
+		message += fmt.Sprintf("; %d keep the policies of an earlier Enforce", counts.Held)
+	}
+	return message
+}
+
+func unprotectedMessage(summary *ledger.Summary, count int32) string {
+	message := fmt.Sprintf("%d of %s not protected", count, namespaces(summary.Counts.Governed))
+	for _, failure := range summary.Failures {
+		if failure.Namespace == summary.Worst {
+			return fmt.Sprintf("%s; %s: %s: %s", message, failure.Namespace, failure.Reason, failure.Message)
+		}
+	}
+	return message + "; the first is " + summary.Worst
+}
+
+func syncedMessage(summary *ledger.Summary) string {
+	counts := summary.Counts
+	var notes []string
+	if counts.Pending > 0 {
+		notes = append(notes, fmt.Sprintf("%d more on the way", counts.Pending))
+	}
+	if counts.Overridden > 0 {
+		notes = append(notes, fmt.Sprintf("%d governed by a baseline of higher priority", counts.Overridden))
+	}
+	if counts.Held > 0 {
+		notes = append(notes, fmt.Sprintf("%d held: %s", counts.Held, summary.HeldMessage))
+	}
+	if summary.Contested > 0 {
+		notes = append(notes, fmt.Sprintf("%d contested, such as %s: somebody keeps changing its policies", summary.Contested, summary.FirstContested))
+	}
+	message := namespaces(counts.Synced) + " protected"
+	if counts.Governed == 0 {
+		message = "No namespace to govern"
+	}
+	return strings.Join(append([]string{message}, notes...), "; ")
+}
+
+func namespaces(count int32) string {
+	if count == 1 {
+		return "1 namespace"
+	}
+	return fmt.Sprintf("%d namespaces", count)
+}

@@ -1,0 +1,154 @@
+package controllers
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/netbaseline/netbaseline/internal/plan"
+	"github.com/netbaseline/netbaseline/internal/policy"
+)
+
+const (
+	// writesPerSecond and writeBurst bound what is written in one namespace that somebody keeps changing, so that a tenant who
+	// loops cannot drown the API server through us. Ten a second still closes whatever he opens within a tenth of a second.
+	writesPerSecond = 10
+	writeBurst      = 20
+	// contestedAfter is how many repairs within contestedWindow make a namespace contested: more than a person does by hand.
+	contestedAfter  = 10
+	contestedWindow = time.Minute
+	// alteredRetry is how long to wait before writing again what an admission plugin has altered.
+	alteredRetry = time.Minute
+)
+
+// driftGuard remembers, for the few namespaces where others change our policies, how often that happens. Repairs are never put off
+// except by the bound above: a pause would let whoever loops hold the namespace open.
+type driftGuard struct {
+	mu      sync.Mutex
+	history map[string]*driftHistory
+}
+
+type driftHistory struct {
+	limiter *rate.Limiter
+	repairs []time.Time // within contestedWindow, at most contestedAfter+1 of them
+	altered map[string]alteration
+}
+
+// alteration is what the API server made of a policy that we wrote.
+type alteration struct {
+	stored policy.Hash
+	at     time.Time
+}
+
+func newDriftGuard() *driftGuard { return &driftGuard{history: map[string]*driftHistory{}} }
+
+// wait returns how long the writes of a plan have to wait; 0 for not at all.
+func (g *driftGuard) wait(namespace string, p plan.Plan, inventory plan.Inventory, now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	history, ok := g.history[namespace]
+	if !ok || p.Len() == 0 {
+		return 0
+	}
+	if wait := history.futile(p, inventory, now); wait > 0 {
+		return wait
+	}
+	reservation := history.limiter.ReserveN(now, p.Len())
+	delay := reservation.DelayFrom(now)
+	if delay > 0 {
+		reservation.CancelAt(now)
+	}
+	return delay
+}
+
+// repaired notes that drift was repaired in a namespace.
+func (g *driftGuard) repaired(namespace string, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	history := g.of(namespace)
+	history.repairs = append(recent(history.repairs, now), now)
+	if surplus := len(history.repairs) - contestedAfter - 1; surplus > 0 {
+		history.repairs = history.repairs[surplus:]
+	}
+}
+
+// contested says whether a namespace is contested, and when that has to be looked at again; 0 for not at all.
+func (g *driftGuard) contested(namespace string, now time.Time) (contested bool, again time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	history, ok := g.history[namespace]
+	if !ok {
+		return false, 0
+	}
+	history.repairs = recent(history.repairs, now)
+	if len(history.repairs) == 0 {
+		if len(history.altered) == 0 {
+			delete(g.history, namespace)
+		}
+		return false, 0
+	}
+	oldest := history.repairs[0]
+	return len(history.repairs) > contestedAfter, oldest.Add(contestedWindow).Sub(now) + time.Millisecond
+}
+
+// noteAltered notes what the API server made of a policy.
+func (g *driftGuard) noteAltered(namespace, name string, stored policy.Hash, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	history := g.of(namespace)
+	if history.altered == nil {
+		history.altered = map[string]alteration{}
+	}
+	history.altered[name] = alteration{stored: stored, at: now}
+}
+
+// clearAltered forgets alterations, after a namespace came out as it must be.
+func (g *driftGuard) clearAltered(namespace string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if history, ok := g.history[namespace]; ok {
+		history.altered = nil
+	}
+}
+
+// futile returns how long it makes no sense to write in a namespace, because every policy that differs is exactly what an
+// admission plugin made of our last write; 0 if writing makes sense.
+func (h *driftHistory) futile(p plan.Plan, inventory plan.Inventory, now time.Time) time.Duration {
+	if len(h.altered) == 0 {
+		return 0
+	}
+	wait := time.Duration(0)
+	for _, step := range p[0] { // the plan cannot come further than its first stage
+		altered, known := h.altered[step.Name]
+		left := altered.at.Add(alteredRetry).Sub(now)
+		if !known || left <= 0 || inventory[step.Name].SpecHash != altered.stored {
+			return 0
+		}
+		wait = max(wait, left)
+	}
+	return wait
+}
+
+// forget drops a namespace that no longer exists.
+func (g *driftGuard) forget(namespace string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.history, namespace)
+}
+
+func (g *driftGuard) of(namespace string) *driftHistory {
+	history, ok := g.history[namespace]
+	if !ok {
+		history = &driftHistory{limiter: rate.NewLimiter(writesPerSecond, writeBurst)}
+		g.history[namespace] = history
+	}
+	return history
+}
+
+func recent(times []time.Time, now time.Time) []time.Time {
+	for len(times) > 0 && now.Sub(times[0]) >= contestedWindow {
+		times = times[1:]
+	}
+	return times
+}

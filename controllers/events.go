@@ -1,0 +1,55 @@
+package controllers
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/apply"
+)
+
+// announcer writes events. Each goes by a reference without a resource version, so that a repeated one counts up in its series
+// instead of being stored again.
+type announcer struct{ recorder events.EventRecorder }
+
+func (a *announcer) enforced(baseline *v1alpha1.ClusterNetworkBaseline, where string) {
+	a.recorder.Eventf(baselineReference(baseline), nil, corev1.EventTypeNormal, v1alpha1.EventEnforced, "Enforce", "Brought policies to %s", where)
+}
+
+func (a *announcer) released(baseline *v1alpha1.ClusterNetworkBaseline, where string) {
+	a.recorder.Eventf(baselineReference(baseline), nil, corev1.EventTypeNormal, v1alpha1.EventReleased, "Release", "Removed policies from %s", where)
+}
+
+func (a *announcer) held(baseline *v1alpha1.ClusterNetworkBaseline, count int32, why string) {
+	a.recorder.Eventf(baselineReference(baseline), nil, corev1.EventTypeWarning, v1alpha1.EventHeld, "Hold",
+		"%s held, policies stay as they are: %s", namespaces(count), why)
+}
+
+func (a *announcer) contested(baseline *v1alpha1.ClusterNetworkBaseline, namespace string) {
+	a.recorder.Eventf(baselineReference(baseline), nil, corev1.EventTypeWarning, v1alpha1.EventContested, "Repair",
+		"Somebody keeps changing the policies of namespace %s; they are put back each time", namespace)
+}
+
+func (a *announcer) repaired(written *apply.Written) {
+	a.recorder.Eventf(policyReference(written.Object), nil, corev1.EventTypeNormal, v1alpha1.EventRepaired, "Repair",
+		"Somebody had changed or deleted this policy; it is as it must be again (%s)", string(written.Operation))
+}
+
+func (a *announcer) takenOver(written *apply.Written) {
+	a.recorder.Eventf(policyReference(written.Object), nil, corev1.EventTypeWarning, v1alpha1.EventTakenOver, "TakeOver",
+		"This name belongs to netbaseline in a governed namespace; the spec that lay here was replaced and is kept in annotation %s if it fits", v1alpha1.ReplacedSpecAnnotation)
+}
+
+func baselineReference(baseline *v1alpha1.ClusterNetworkBaseline) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "ClusterNetworkBaseline", Name: baseline.Name, UID: baseline.UID,
+	}
+}
+
+func policyReference(object *networkingv1.NetworkPolicy) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: networkingv1.SchemeGroupVersion.String(), Kind: "NetworkPolicy",
+		Namespace: object.Namespace, Name: object.Name, UID: object.UID,
+	}
+}

@@ -1,0 +1,92 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/governance"
+	"github.com/netbaseline/netbaseline/internal/plan"
+)
+
+// crdName is the name of our CustomResourceDefinition.
+const crdName = "clusternetworkbaselines.policy.netbaseline.dev"
+
+// witness reads from the API server itself what a removal needs as evidence. No cache is between: a cache may lag behind, and it
+// leaves out what lost its label.
+type witness struct {
+	live              client.Reader
+	operatorNamespace string
+}
+
+// testify returns everything that a decision about releasing a namespace stands on. Any failed read means: no evidence.
+func (w *witness) testify(ctx context.Context, name string) (*governance.View, *metav1.PartialObjectMetadata, plan.Inventory, governance.Evidence, error) {
+	var none governance.Evidence
+	namespace := namespaceMetadata()
+	if err := w.live.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
+		return nil, nil, nil, none, fmt.Errorf("read namespace: %w", err)
+	}
+	view, err := readView(ctx, w.live, w.operatorNamespace)
+	if err != nil {
+		return nil, nil, nil, none, err
+	}
+	inventory, err := w.inventory(ctx, name)
+	if err != nil {
+		return nil, nil, nil, none, err
+	}
+	terminating, err := w.crdTerminating(ctx)
+	if err != nil {
+		return nil, nil, nil, none, err
+	}
+	return view, namespace, inventory, governance.Evidence{Live: true, CRDTerminating: terminating}, nil
+}
+
+// inventory lists, without any filter, the policies of a namespace and keeps those under claimed names.
+func (w *witness) inventory(ctx context.Context, namespace string) (plan.Inventory, error) {
+	list := &networkingv1.NetworkPolicyList{}
+	if err := w.live.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list policies: %w", err)
+	}
+	inventory := plan.Inventory{}
+	for i := range list.Items {
+		if v1alpha1.IsPolicyName(list.Items[i].Name) {
+			inventory[list.Items[i].Name] = plan.Observe(&list.Items[i])
+		}
+	}
+	return inventory, nil
+}
+
+// crdTerminating says whether our CustomResourceDefinition is being deleted, or is gone.
+func (w *witness) crdTerminating(ctx context.Context) (bool, error) {
+	crd := &metav1.PartialObjectMetadata{}
+	crd.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	err := w.live.Get(ctx, client.ObjectKey{Name: crdName}, crd)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the CustomResourceDefinition: %w", err)
+	}
+	return !crd.DeletionTimestamp.IsZero(), nil
+}
+
+// policiesRemain says whether any policy made for a baseline is left anywhere.
+func (w *witness) policiesRemain(ctx context.Context, baseline string) (bool, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicyList"))
+	if err := w.live.List(ctx, list, client.MatchingLabels{v1alpha1.BaselineLabel: baseline}); err != nil {
+		return false, fmt.Errorf("list the policies of baseline %q: %w", baseline, err)
+	}
+	for i := range list.Items {
+		if v1alpha1.IsPolicyName(list.Items[i].Name) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

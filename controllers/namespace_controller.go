@@ -1,0 +1,160 @@
+// Package controllers turns events into reconciles: it watches, asks governance who governs, renders, plans and applies, and writes
+// down in the ledger how each namespace stands. It holds no rule of its own about traffic or about who governs.
+package controllers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/netbaseline/netbaseline/internal/apply"
+	"github.com/netbaseline/netbaseline/internal/governance"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+	"github.com/netbaseline/netbaseline/internal/plan"
+	"github.com/netbaseline/netbaseline/internal/policy"
+)
+
+// namespaceReconciler brings one namespace at a time to the policies that it must have.
+type namespaceReconciler struct {
+	cache     client.Reader
+	witness   witness
+	executor  apply.Executor
+	ledger    *ledger.Ledger
+	views     *views
+	drift     *driftGuard
+	sightings *sightings
+	events    *announcer
+	metrics   *metrics
+	now       func() time.Time
+
+	firstRound sync.Once
+}
+
+// situation is all that a reconcile knows about its namespace.
+type situation struct {
+	namespace *metav1.PartialObjectMetadata
+	view      *governance.View
+	inventory plan.Inventory
+	evidence  governance.Evidence
+	previous  ledger.Record
+}
+
+// outcome is what a reconcile has come to.
+type outcome struct {
+	record ledger.Record
+	// again is when to look again without being told to; 0 for not at all.
+	again time.Duration
+	// err makes the queue try again, with a growing delay.
+	err error
+}
+
+// Reconcile implements reconcile.Reconciler. The name of the request is that of the namespace.
+func (r *namespaceReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	r.beginFirstRound(ctx)
+	round := r.ledger.Round()
+	seen, err := r.look(ctx, request.Name)
+	if apierrors.IsNotFound(err) {
+		r.forget(request.Name)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	result := r.converge(ctx, seen)
+	r.ledger.Record(request.Name, round, result.record)
+	return ctrl.Result{RequeueAfter: result.again}, result.err
+}
+
+// look reads the namespace and everything that concerns it from the cache.
+func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation, error) {
+	seen := &situation{namespace: namespaceMetadata()}
+	if err := r.cache.Get(ctx, client.ObjectKey{Name: name}, seen.namespace); err != nil {
+		return nil, err
+	}
+	var err error
+	if seen.view, err = r.views.current(ctx); err != nil {
+		return nil, err
+	}
+	if seen.inventory, err = cachedInventory(ctx, r.cache, name); err != nil {
+		return nil, err
+	}
+	seen.previous, _ = r.ledger.Get(name)
+	return seen, nil
+}
+
+// converge decides about a namespace and does it.
+func (r *namespaceReconciler) converge(ctx context.Context, seen *situation) outcome {
+	decision := governance.Decide(seen.view, seen.subject(), seen.evidence)
+	if decision.Action == governance.Confirm {
+		if err := r.confirm(ctx, seen); err != nil {
+			return unconfirmed(decision, err)
+		}
+		decision = governance.Decide(seen.view, seen.subject(), seen.evidence)
+	}
+	switch decision.Action {
+	case governance.Enforce:
+		return r.enforce(ctx, seen, decision)
+	case governance.Release:
+		return r.release(ctx, seen, decision)
+	case governance.Hold, governance.Confirm:
+		r.sightings.drop(seen.namespace.Name)
+		return outcome{record: heldRecord(decision)}
+	case governance.Ignore:
+	}
+	r.sightings.drop(seen.namespace.Name)
+	return outcome{record: ledger.Record{Selecting: decision.Selecting}}
+}
+
+// confirm replaces what is known from the cache by what the API server itself says.
+func (r *namespaceReconciler) confirm(ctx context.Context, seen *situation) error {
+	view, namespace, inventory, evidence, err := r.witness.testify(ctx, seen.namespace.Name)
+	if err != nil {
+		return err
+	}
+	seen.view, seen.namespace, seen.inventory, seen.evidence = view, namespace, inventory, evidence
+	return nil
+}
+
+// beginFirstRound opens the round of the start-up: until every namespace has been seen once, no status is written. It runs in the
+// first reconcile, because only then are all caches filled and all namespaces in the queue.
+func (r *namespaceReconciler) beginFirstRound(ctx context.Context) {
+	r.firstRound.Do(func() {
+		names, err := namespaceNames(ctx, r.cache)
+		if err != nil {
+			names = nil // a cache that is filled does not fail; without names, the round is complete at once
+		}
+		r.ledger.Begin(names, r.now())
+	})
+}
+
+func (r *namespaceReconciler) forget(namespace string) {
+	r.ledger.Forget(namespace)
+	r.drift.forget(namespace)
+	r.sightings.drop(namespace)
+}
+
+func (s *situation) subject() governance.Subject {
+	return governance.Subject{
+		Namespace:   policy.Namespace{Name: s.namespace.Name, Labels: s.namespace.Labels},
+		Terminating: !s.namespace.DeletionTimestamp.IsZero(),
+		Owners:      s.inventory.Owners(),
+	}
+}
+
+func namespaceNames(ctx context.Context, reader client.Reader) ([]string, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(namespaceType.GroupVersionKind())
+	if err := reader.List(ctx, list); err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(list.Items))
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return names, nil
+}

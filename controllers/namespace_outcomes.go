@@ -1,0 +1,195 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/apply"
+	"github.com/netbaseline/netbaseline/internal/governance"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+	"github.com/netbaseline/netbaseline/internal/plan"
+	"github.com/netbaseline/netbaseline/internal/policy"
+)
+
+// youngNamespace is the age below which a namespace can hold no running pods that know DNS yet: scheduling, pulling and starting
+// take longer, and writing its policies side by side protects it sooner.
+const youngNamespace = 10 * time.Second
+
+// enforce brings a namespace to what its governor asks for.
+func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, decision governance.Decision) outcome {
+	name, now := seen.namespace.Name, r.now()
+	target := targetRecord(seen, decision)
+	steps, err := r.plan(ctx, seen, decision)
+	if err != nil {
+		return r.refused(target, err)
+	}
+	drifted := seen.previous.State == ledger.Synced && seen.previous.SameTarget(target)
+	if wait := r.drift.wait(name, steps, seen.inventory, now); wait > 0 {
+		return r.postponed(seen, target, wait)
+	}
+	written, err := r.executor.Execute(ctx, steps)
+	r.report(seen, decision, written, drifted)
+	switch {
+	case err != nil && apply.NamespaceGone(err):
+		return outcome{record: ledger.Record{Selecting: decision.Selecting}}
+	case err != nil:
+		r.rememberAlterations(name, err)
+		return r.refused(target, err)
+	}
+	r.drift.clearAltered(name)
+	if seenAt, ok := r.sightings.take(name); ok {
+		r.metrics.protection.Observe(r.now().Sub(seenAt).Seconds())
+	}
+	return r.synced(target, name)
+}
+
+// plan compares what must be with what is. A plan that removes something is made again on a live view.
+func (r *namespaceReconciler) plan(ctx context.Context, seen *situation, decision governance.Decision) (plan.Plan, error) {
+	desired := policy.Render(decision.Governor.Baseline, policy.Namespace{Name: seen.namespace.Name, Labels: seen.namespace.Labels})
+	steps := plan.Converge(seen.namespace.Name, desired, seen.inventory, r.sideBySide(seen))
+	if !steps.Deletes() {
+		return steps, nil
+	}
+	inventory, err := r.witness.inventory(ctx, seen.namespace.Name)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Converge(seen.namespace.Name, desired, inventory, false), nil
+}
+
+// sideBySide says whether the policies of a namespace may be written at the same time. A clock that is behind the API server's
+// must not make every namespace look young.
+func (r *namespaceReconciler) sideBySide(seen *situation) bool {
+	age := r.now().Sub(seen.namespace.CreationTimestamp.Time)
+	return age.Abs() < youngNamespace && len(seen.inventory) == 0
+}
+
+// release removes the policies that may go.
+func (r *namespaceReconciler) release(ctx context.Context, seen *situation, decision governance.Decision) outcome {
+	name := seen.namespace.Name
+	written, err := r.executor.Execute(ctx, plan.Remove(name, decision.Owners, seen.inventory))
+	r.metrics.countWrites(written)
+	record := ledger.Record{Selecting: decision.Selecting, NamespaceUID: seen.namespace.UID}
+	switch {
+	case err != nil && apply.NamespaceGone(err):
+		return outcome{record: record}
+	case err != nil:
+		record.Baseline = decision.Owners[0]
+		return r.refused(record, fmt.Errorf("remove policies: %w", err))
+	}
+	if len(written) > 0 {
+		for _, owner := range decision.Owners {
+			r.ledger.NoteReleased(owner, name)
+		}
+	}
+	if kept := terminatingPolicies(seen.inventory, decision.Owners); len(kept) > 0 {
+		record.Baseline, record.State, record.Reason = decision.Owners[0], ledger.Held, v1alpha1.ReasonTerminatingPolicy
+		record.Message = fmt.Sprintf("%s is deleted but kept by a finalizer that is not ours", kept[0])
+	}
+	return outcome{record: record}
+}
+
+// report tells what was written, in metrics, events and the ledger's tallies.
+func (r *namespaceReconciler) report(seen *situation, decision governance.Decision, written []apply.Written, drifted bool) {
+	if len(written) == 0 {
+		return
+	}
+	name := seen.namespace.Name
+	r.metrics.countWrites(written)
+	if drifted {
+		r.metrics.repairs.Inc()
+		r.drift.repaired(name, r.now())
+	} else {
+		r.ledger.NoteEnforced(decision.Governor.Baseline.Name, name)
+	}
+	contested, _ := r.drift.contested(name, r.now())
+	for i := range written {
+		switch {
+		case written[i].TakenOver:
+			r.events.takenOver(&written[i])
+		case drifted && !contested:
+			r.events.repaired(&written[i])
+		}
+	}
+	if contested && !seen.previous.Contested {
+		r.events.contested(decision.Governor.Baseline, name)
+	}
+}
+
+func (r *namespaceReconciler) rememberAlterations(namespace string, err error) {
+	if altered, ok := errors.AsType[*apply.AlteredError](err); ok {
+		r.drift.noteAltered(namespace, altered.Name, altered.Stored.SpecHash, r.now())
+	}
+}
+
+// synced concludes a reconcile after which a namespace is as it must be.
+func (r *namespaceReconciler) synced(record ledger.Record, namespace string) outcome {
+	record.State = ledger.Synced
+	contested, again := r.drift.contested(namespace, r.now())
+	if contested {
+		record.Contested, record.Reason = true, v1alpha1.ReasonContested
+		record.Message = fmt.Sprintf("somebody changed its policies more than %d times in the last minute; each time they were put back", contestedAfter)
+	}
+	return outcome{record: record, again: again}
+}
+
+func targetRecord(seen *situation, decision governance.Decision) ledger.Record {
+	baseline := decision.Governor.Baseline
+	return ledger.Record{
+		Baseline:     baseline.Name,
+		Generation:   baseline.Generation,
+		UID:          baseline.UID,
+		NamespaceUID: seen.namespace.UID,
+		Environment:  policy.Environment(&baseline.Spec, seen.namespace.Labels),
+		Selecting:    decision.Selecting,
+	}
+}
+
+func heldRecord(decision governance.Decision) ledger.Record {
+	record := ledger.Record{State: ledger.Held, Reason: decision.Reason, Message: decision.Message, Selecting: decision.Selecting}
+	if len(decision.Owners) > 0 {
+		record.Baseline = decision.Owners[0]
+	}
+	return record
+}
+
+// unconfirmed holds a namespace because the API server could not be asked, and has it tried again.
+func unconfirmed(decision governance.Decision, err error) outcome {
+	decision.Reason = v1alpha1.ReasonUnconfirmed
+	decision.Message = "could not confirm with the API server that the policies may go: " + err.Error()
+	return outcome{record: heldRecord(decision), err: err}
+}
+
+// postponed concludes a reconcile that has to wait before it may write.
+func (r *namespaceReconciler) postponed(seen *situation, target ledger.Record, wait time.Duration) outcome {
+	if seen.previous.SameTarget(target) {
+		return outcome{record: seen.previous, again: wait}
+	}
+	target.State, target.Since, target.Reason = ledger.Pending, r.now(), v1alpha1.ReasonContested
+	target.Message = "somebody keeps changing its policies; they are written again within seconds"
+	return outcome{record: target, again: wait}
+}
+
+// refused concludes a reconcile that failed.
+func (r *namespaceReconciler) refused(record ledger.Record, err error) outcome {
+	refusal := apply.Explain(err)
+	record.State, record.Reason, record.Message, record.Since = ledger.Pending, refusal.Reason, refusal.Message, r.now()
+	if refusal.Permanent {
+		record.State, record.Since = ledger.Failed, time.Time{}
+	}
+	return outcome{record: record, err: err}
+}
+
+func terminatingPolicies(inventory plan.Inventory, owners []string) []string {
+	var kept []string
+	for _, name := range policy.Names {
+		if observed, ok := inventory[name]; ok && observed.Terminating && slices.Contains(owners, observed.Owner) {
+			kept = append(kept, name)
+		}
+	}
+	return kept
+}

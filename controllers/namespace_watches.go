@@ -1,0 +1,153 @@
+package controllers
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+)
+
+const (
+	// namespaceWorkers is how many namespaces are worked on at once. A reconcile waits for the API server nearly all of its time, and
+	// more than this many writes side by side make a small API server slower, not faster.
+	namespaceWorkers = 32
+	// firstRetry and lastRetry bound the delay after a failure: short enough to be over a hiccup unnoticed, and never so long that a
+	// namespace stays open for more than a minute after its obstacle is gone.
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 60 * time.Second
+	// reconcileTimeout ends a reconcile that hangs on the API server, so that it cannot block its worker for good.
+	reconcileTimeout = 60 * time.Second
+)
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=clusternetworkbaselines.policy.netbaseline.dev,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+func (r *namespaceReconciler) setup(mgr ctrl.Manager, names controllerNames) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named(names.namespace).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: namespaceWorkers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+			ReconciliationTimeout:   reconcileTimeout,
+			EnableWarmup:            new(true),
+			SkipNameValidation:      new(names.skipValidation),
+		}).
+		WatchesMetadata(namespaceMetadata(), r.namespaceHandler(), builder.WithPredicates(namespaceChanged())).
+		Watches(&networkingv1.NetworkPolicy{}, policyHandler(), builder.WithPredicates(policyChanged())).
+		Watches(&v1alpha1.ClusterNetworkBaseline{}, r.baselineHandler(), builder.WithPredicates(governanceChanged())).
+		Complete(r)
+}
+
+// namespaceHandler enqueues a namespace and notes when a new one was first seen.
+func (r *namespaceReconciler) namespaceHandler() handler.EventHandler {
+	enqueue := &handler.EnqueueRequestForObject{}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
+			if !e.IsInInitialList {
+				r.sightings.add(e.Object.GetName(), r.now())
+			}
+			enqueue.Create(ctx, e, q)
+		},
+		UpdateFunc: enqueue.Update,
+		DeleteFunc: enqueue.Delete,
+	}
+}
+
+// namespaceChanged lets through what can change who governs a namespace or what its policies say.
+func namespaceChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
+			e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero() ||
+			!maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels())
+	}}
+}
+
+// policyHandler enqueues the namespace of a policy. A policy whose label somebody strips leaves the filtered watch, which reports
+// it as deleted.
+func policyHandler() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
+		return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: object.GetNamespace()}}}
+	})
+}
+
+// policyChanged lets through the policies under claimed names: nothing else is ever written, whatever label it carries.
+func policyChanged() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(object client.Object) bool { return v1alpha1.IsPolicyName(object.GetName()) })
+}
+
+// governanceChanged lets through what can change who governs. Status writes, above all our own, do not.
+func governanceChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
+			e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+			e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero() ||
+			!slices.Equal(e.ObjectOld.GetFinalizers(), e.ObjectNew.GetFinalizers())
+	}}
+}
+
+// baselineHandler has every namespace looked at again when a baseline changes.
+func (r *namespaceReconciler) baselineHandler() handler.EventHandler {
+	present := func(ctx context.Context, baseline client.Object, q queue) {
+		r.ledger.ObserveBaseline(baseline.GetName(), ledger.Version{UID: baseline.GetUID(), Generation: baseline.GetGeneration()})
+		r.fanOut(ctx, q)
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { present(ctx, e.Object, q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { present(ctx, e.ObjectNew, q) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			r.ledger.ForgetBaseline(e.Object.GetName())
+			r.fanOut(ctx, q)
+		},
+	}
+}
+
+// fanOut enqueues every namespace at low priority, so that a new one does not wait behind them. Before the first round there is
+// nothing to do: every namespace is in the queue already.
+func (r *namespaceReconciler) fanOut(ctx context.Context, q queue) {
+	r.views.invalidate()
+	if r.ledger.Round() == 0 {
+		return
+	}
+	names, err := namespaceNames(ctx, r.cache)
+	if err != nil {
+		logf.FromContext(ctx).Error(err, "Could not list namespaces from the cache; they follow at the next change")
+		return
+	}
+	r.ledger.Begin(names, r.now())
+	requests := make([]reconcile.Request, 0, len(names))
+	for _, name := range names {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+	}
+	addAtLowPriority(q, requests)
+}
+
+func addAtLowPriority(q queue, requests []reconcile.Request) {
+	if prioritized, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, requests...)
+		return
+	}
+	for _, request := range requests {
+		q.Add(request)
+	}
+}

@@ -1,0 +1,69 @@
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	ctrl "sigs.k8s.io/controller-runtime"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/netbaseline/netbaseline/internal/apply"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+)
+
+// Options is what the controllers need to know beyond the manager.
+type Options struct {
+	// OperatorNamespace is the namespace that the operator runs in; it is protected. Required.
+	OperatorNamespace string
+	// Registerer is where metrics go; nil for controller-runtime's registry. A second manager in one process needs its own.
+	Registerer prometheus.Registerer
+}
+
+// controllerNames tells the metrics and logs of the two controllers apart.
+type controllerNames struct {
+	namespace, baseline string
+	skipValidation      bool
+}
+
+// Setup adds the controllers to a manager whose cache was made with CacheOptions.
+func Setup(mgr ctrl.Manager, options Options) error {
+	names := controllerNames{namespace: "namespace", baseline: "clusternetworkbaseline", skipValidation: options.Registerer != nil}
+	if options.Registerer == nil {
+		options.Registerer = ctrlmetrics.Registry
+	}
+	changes := &ledgerChanges{}
+	book := ledger.New(changes.notify)
+	meters, err := newMetrics(options.Registerer, book)
+	if err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	witness := witness{live: mgr.GetAPIReader(), operatorNamespace: options.OperatorNamespace}
+	events := &announcer{recorder: mgr.GetEventRecorder("netbaseline")}
+	namespaces := &namespaceReconciler{
+		cache:     mgr.GetCache(),
+		witness:   witness,
+		executor:  apply.Executor{Writer: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		ledger:    book,
+		views:     &views{reader: mgr.GetCache(), operatorNamespace: options.OperatorNamespace},
+		drift:     newDriftGuard(),
+		sightings: newSightings(),
+		events:    events,
+		metrics:   meters,
+		now:       time.Now,
+	}
+	if err := namespaces.setup(mgr, names); err != nil {
+		return fmt.Errorf("set up the namespace controller: %w", err)
+	}
+	baselines := &baselineReconciler{
+		cache:   mgr.GetCache(),
+		writer:  mgr.GetClient(),
+		witness: witness,
+		ledger:  book,
+		changes: changes,
+		events:  events,
+		now:     time.Now,
+		written: map[string]time.Time{},
+	}
+	return baselines.setup(mgr, names)
+}

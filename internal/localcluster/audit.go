@@ -1,0 +1,93 @@
+package localcluster
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+)
+
+const (
+	auditWrites = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+omitManagedFields: true
+rules:
+- level: Metadata
+  verbs: [create, update, patch, delete, deletecollection]
+- level: None
+`
+	auditEverything = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+omitManagedFields: true
+rules:
+- level: Metadata
+`
+)
+
+// AuditLogPath is the API server's audit log, one JSON event a line, in Dir. It has the metadata of every request that
+// writes, events and leases included, and of reads if Options.AuditReads says so. An event is written when its request
+// ends, which may be a moment after the client has the response: poll for what you expect.
+func (c *Cluster) AuditLogPath() string {
+	return filepath.Join(c.logs, "audit.log")
+}
+
+// ReadAudit returns all audit events so far, in the order of the file. Long-running requests, such as watches, occur
+// twice: when their response started and when it ended.
+func (c *Cluster) ReadAudit() ([]auditv1.Event, error) {
+	file, err := os.Open(c.AuditLogPath())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	events, err := parseAudit(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.AuditLogPath(), err)
+	}
+	return events, nil
+}
+
+// parseAudit leaves out a last line without its end: the API server is writing it, or was killed while it did.
+func parseAudit(log io.Reader) ([]auditv1.Event, error) {
+	var events []auditv1.Event
+	reader := bufio.NewReader(log)
+	for number := 1; ; number++ {
+		line, err := reader.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return events, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		var event auditv1.Event
+		if err := json.Unmarshal(line, &event); err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		events = append(events, event)
+	}
+}
+
+func (c *Cluster) auditPolicyPath() string {
+	return filepath.Join(c.directory.path, "audit-policy.yaml")
+}
+
+func (c *Cluster) writeAuditPolicy() error {
+	policy := auditWrites
+	if c.options.AuditReads {
+		policy = auditEverything
+	}
+	return writeFile(c.auditPolicyPath(), []byte(policy))
+}

@@ -38,9 +38,13 @@ func (r *baselineReconciler) Reconcile(ctx context.Context, request ctrl.Request
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	candidate, summary := governance.NewCandidate(baseline), r.ledger.Summarize(baseline.Name)
-	released, err := r.settleFinalizer(ctx, candidate, &summary)
-	if err != nil || released {
+	gone, err := r.settleFinalizer(ctx, candidate, &summary)
+	if err != nil {
 		return ctrl.Result{}, ignoreRace(err)
+	}
+	if gone {
+		r.announce(candidate, &summary)
+		return ctrl.Result{}, nil
 	}
 	again, err := r.reportStatus(ctx, candidate, &summary)
 	if err != nil {

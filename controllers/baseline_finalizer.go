@@ -13,8 +13,8 @@ import (
 )
 
 // settleFinalizer keeps the finalizer on a baseline exactly while policies would have to be removed on its deletion. It says
-// whether the baseline was let go.
-func (r *baselineReconciler) settleFinalizer(ctx context.Context, candidate *governance.Candidate, summary *ledger.Summary) (released bool, err error) {
+// whether the baseline is gone, as far as netbaseline is concerned.
+func (r *baselineReconciler) settleFinalizer(ctx context.Context, candidate *governance.Candidate, summary *ledger.Summary) (gone bool, err error) {
 	present := controllerutil.ContainsFinalizer(candidate.Baseline, v1alpha1.CleanupFinalizer)
 	if candidate.Deleting() {
 		if !present {

@@ -29,7 +29,7 @@ func (r *baselineReconciler) reportStatus(ctx context.Context, candidate *govern
 	status := renderStatus(candidate, summary, now)
 	again := nextLook(candidate, summary, now)
 	if equality.Semantic.DeepEqual(&baseline.Status, &status) {
-		r.announce(candidate, &status, summary)
+		r.announce(candidate, summary)
 		return again, nil
 	}
 	changed := baseline.DeepCopy()
@@ -38,7 +38,7 @@ func (r *baselineReconciler) reportStatus(ctx context.Context, candidate *govern
 		return 0, fmt.Errorf("write the status: %w", err)
 	}
 	r.written[baseline.Name] = now
-	r.announce(candidate, &status, summary)
+	r.announce(candidate, summary)
 	return again, nil
 }
 
@@ -71,7 +71,7 @@ func nextLook(candidate *governance.Candidate, summary *ledger.Summary, now time
 }
 
 // announce tells, in events, what happened since the last time.
-func (r *baselineReconciler) announce(candidate *governance.Candidate, status *v1alpha1.ClusterNetworkBaselineStatus, summary *ledger.Summary) {
+func (r *baselineReconciler) announce(candidate *governance.Candidate, summary *ledger.Summary) {
 	enforced, released := r.ledger.TakeTallies(candidate.Baseline.Name)
 	if enforced != "" {
 		r.events.enforced(candidate.Baseline, enforced)
@@ -79,8 +79,8 @@ func (r *baselineReconciler) announce(candidate *governance.Candidate, status *v
 	if released != "" {
 		r.events.released(candidate.Baseline, released)
 	}
-	if status.Namespaces.Held > 0 && candidate.Baseline.Status.Namespaces.Held == 0 {
-		r.events.held(candidate.Baseline, status.Namespaces.Held, summary.HeldMessage)
+	if summary.Counts.Held > 0 && candidate.Baseline.Status.Namespaces.Held == 0 {
+		r.events.held(candidate.Baseline, summary.Counts.Held, summary.HeldMessage)
 	}
 }
 

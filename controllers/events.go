@@ -7,6 +7,7 @@ import (
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/apply"
+	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
 // announcer writes events. Each goes by a reference without a resource version, so that a repeated one counts up in its series
@@ -31,9 +32,16 @@ func (a *announcer) contested(baseline *v1alpha1.ClusterNetworkBaseline, namespa
 		"Somebody keeps changing the policies of namespace %s; they are put back each time", namespace)
 }
 
+// damage says what somebody must have done, going by what it took to repair it.
+var damage = map[plan.Operation]string{
+	plan.Create: "Somebody had deleted this policy",
+	plan.Update: "Somebody had changed this policy",
+	plan.Delete: "Somebody had made this policy, which the baseline does not ask for",
+}
+
 func (a *announcer) repaired(written *apply.Written) {
 	a.recorder.Eventf(policyReference(written.Object), nil, corev1.EventTypeNormal, v1alpha1.EventRepaired, "Repair",
-		"Somebody had changed or deleted this policy; it is as it must be again (%s)", string(written.Operation))
+		"%s; it is as it must be again", damage[written.Operation])
 }
 
 func (a *announcer) takenOver(written *apply.Written) {

@@ -5,9 +5,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/apply"
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
@@ -18,6 +22,14 @@ type Options struct {
 	OperatorNamespace string
 	// Registerer is where metrics go; nil for controller-runtime's registry. A second manager in one process needs its own.
 	Registerer prometheus.Registerer
+}
+
+// NewScheme returns a scheme with everything that the controllers read and write.
+func NewScheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return scheme
 }
 
 // controllerNames tells the metrics and logs of the two controllers apart.

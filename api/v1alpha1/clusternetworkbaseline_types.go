@@ -268,7 +268,7 @@ type EnvironmentIsolation struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",fieldPath=".metadata.name",message="a baseline's name is used as a label value: write at most 63 characters"
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="a baseline's name is used as a label value: write at most 63 characters"
 
 // ClusterNetworkBaseline gives the namespaces that it chooses a network baseline and keeps it there: default-deny, DNS-allow and
 // environment-isolation NetworkPolicies. kubectl get cnb says what is covered, what is not, and why.

@@ -9,9 +9,6 @@ import (
 	"net/http"
 	"os"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // so that any kubeconfig works outside a cluster
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -19,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/controllers"
 )
 
@@ -88,11 +84,8 @@ func run(o *options) error {
 }
 
 func (o *options) manager() ctrl.Options {
-	scheme := runtime.NewScheme()
-	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
-	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 	return ctrl.Options{
-		Scheme:                  scheme,
+		Scheme:                  controllers.NewScheme(),
 		Cache:                   controllers.CacheOptions(),
 		Metrics:                 o.metrics(),
 		HealthProbeBindAddress:  o.probeAddress,

@@ -1,0 +1,216 @@
+# `make` or `make help` lists the targets.
+
+# Image that docker-build builds and deploy runs.
+IMG ?= controller:latest
+CONTAINER_TOOL ?= docker
+GO ?= go
+# Passed to the manager by `make run`.
+ARGS ?=
+# Set to true to ignore what is not there: make undeploy ignore-not-found=true
+ignore-not-found ?= false
+# How long undeploy and uninstall wait for a deletion that makes no progress, in seconds.
+cleanup-timeout ?= 60
+
+SHELL = /usr/bin/env bash -o pipefail
+.SHELLFLAGS = -ec
+.DEFAULT_GOAL := help
+
+GOLANGCI_LINT := bin/golangci-lint
+KUBECTL ?= $(if $(wildcard bin/k8s/kubectl),bin/k8s/kubectl,kubectl)
+GO_TOOL := $(GO) tool -modfile=internal/tools/go.mod
+CONTROLLER_GEN := $(GO_TOOL) controller-gen
+
+# Where the code that controller-gen reads lives, and what it writes.
+GENERATOR_PATHS := paths="./api/..." paths="./cmd/..." paths="./controllers/..." paths="./internal/apply/..."
+GENERATED := 'api/*zz_generated.deepcopy.go' config/crd/bases config/rbac/role.yaml
+
+# The race detector needs a C compiler; without one the tests still run, and say so.
+RACE ?= $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race)
+
+##@ General
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage:\n  make \033[36m<target>\033[0m\n"} \
+		/^[a-zA-Z_0-9-]+:.*?##/ {printf "  \033[36m%-15s\033[0m %s\n", $$1, $$2} \
+		/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)}' $(firstword $(MAKEFILE_LIST))
+
+##@ Try it
+
+# Nothing is regenerated here: a newcomer sees netbaseline itself first.
+.PHONY: demo
+demo: demo-announcement manager control-plane ## Show netbaseline at work on a control plane of its own; leaves nothing behind.
+	@$(GO) build -o bin/demo ./test/demo
+	@bin/demo
+
+.PHONY: local-cluster
+local-cluster: demo-announcement manager control-plane ## The demo, kept running: prints the KUBECONFIG to use from another terminal.
+	@$(GO) build -o bin/demo ./test/demo
+	@bin/demo --keep
+
+.PHONY: demo-announcement
+demo-announcement:
+	@echo "The first time takes about 15 minutes on 2 cores, for building Kubernetes; after that about two minutes."
+
+##@ Development
+
+.PHONY: generate
+generate: ## Generate the DeepCopy methods of api/.
+	$(CONTROLLER_GEN) object:headerFile=internal/tools/boilerplate.go.txt paths="./api/..."
+
+.PHONY: manifests
+manifests: ## Generate the CustomResourceDefinition and the manager's ClusterRole.
+	$(CONTROLLER_GEN) crd rbac:roleName=manager-role $(GENERATOR_PATHS) \
+		output:crd:artifacts:config=config/crd/bases output:rbac:artifacts:config=config/rbac
+
+.PHONY: fmt
+fmt: ## Format the code.
+	$(GO_TOOL) gofumpt -w .
+
+.PHONY: vet
+vet: ## Run go vet.
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run golangci-lint, with kube-api-linter on api/.
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: lint-fix
+lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and fix what it can fix.
+	$(GOLANGCI_LINT) run --fix ./...
+
+.PHONY: test
+test: build control-plane ## Run every test, against a real control plane where one is needed.
+	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
+	$(GO) test $(RACE) -timeout 30m ./...
+
+.PHONY: bench
+bench: ## Run the benchmarks, with allocations.
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+
+VERIFY_STEPS := generated format vet lint modules
+
+.PHONY: verify
+verify: ## Regenerate and fail on a difference, then check format, vet, lint and go.mod.
+	@failed=; \
+	for step in $(VERIFY_STEPS); do \
+		echo "==> verify: $$step"; \
+		$(MAKE) --no-print-directory verify-$$step || failed="$$failed $$step"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "verify: FAILED:$$failed" >&2; exit 1; fi; \
+	echo "verify: all good: $(VERIFY_STEPS)"
+
+.PHONY: verify-generated
+verify-generated: generate manifests
+	@stale=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
+	git --no-pager diff --exit-code -- $(GENERATED) || stale="$$stale $$(git diff --name-only -- $(GENERATED))"; \
+	if [ -n "$$stale" ]; then \
+		echo "Not as committed after regenerating; add these to your commit:" >&2; printf '  %s\n' $$stale >&2; exit 1; \
+	fi
+
+.PHONY: verify-format
+verify-format:
+	@unformatted=$$($(GO_TOOL) gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then \
+		echo "Not formatted; make fmt does it:" >&2; printf '  %s\n' $$unformatted >&2; exit 1; \
+	fi
+
+.PHONY: verify-vet
+verify-vet: vet
+
+.PHONY: verify-lint
+verify-lint: lint
+
+.PHONY: verify-modules
+verify-modules:
+	@$(GO) mod tidy -diff || { echo "go.mod or go.sum is not tidy; go mod tidy does it." >&2; exit 1; }
+
+##@ Build
+
+.PHONY: build
+build: generate manifests manager ## Build bin/manager.
+
+.PHONY: manager
+manager:
+	@echo "Building bin/manager."
+	@$(GO) build -o bin/manager ./cmd/manager
+
+.PHONY: run
+run: build ## Run the manager here, against the cluster of the current KUBECONFIG.
+	bin/manager --leader-elect=false --metrics-bind-address=0 --health-probe-bind-address=0 $(ARGS)
+
+.PHONY: docker-build
+docker-build: ## Build the image $(IMG).
+	$(CONTAINER_TOOL) build -t $(IMG) .
+
+.PHONY: docker-push
+docker-push: ## Push the image $(IMG).
+	$(CONTAINER_TOOL) push $(IMG)
+
+.PHONY: clean
+clean: ## Remove everything built (bin/); with Go's build cache it is back in a minute.
+	rm -rf bin cover.out
+
+##@ Cluster
+
+.PHONY: install
+install: manifests ## Install the CustomResourceDefinition into the current cluster.
+	$(KUBECTL) apply -k config/crd
+
+.PHONY: uninstall
+uninstall: ## Delete all baselines, then the CustomResourceDefinition.
+	@KUBECTL="$(KUBECTL)" TIMEOUT=$(cleanup-timeout) internal/tools/delete-baselines.sh
+	$(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -k config/crd
+
+.PHONY: deploy
+deploy: manifests ## Deploy the operator with the image $(IMG) to the current cluster.
+	$(KUBECTL) kustomize config/default | sed 's|image: controller:latest|image: $(IMG)|' | $(KUBECTL) apply -f -
+
+# In this order nothing is left stuck: the operator cleans up behind the baselines while it still runs; the
+# CustomResourceDefinition goes when no baseline is left; the operator goes last.
+.PHONY: undeploy
+undeploy: ## Delete all baselines, wait for the operator to clean up, then remove it.
+	@KUBECTL="$(KUBECTL)" TIMEOUT=$(cleanup-timeout) internal/tools/delete-baselines.sh
+	$(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -k config/crd
+	$(KUBECTL) kustomize config/default | $(KUBECTL) delete --ignore-not-found -f -
+
+##@ Tools
+
+# All four come from one place, so that their versions agree: from KUBEBUILDER_ASSETS if it holds them, else from bin/k8s.
+CONTROL_PLANE := etcd kubectl kube-apiserver kube-controller-manager
+MISSING := $(foreach name,$(CONTROL_PLANE),$(if $(wildcard $(KUBEBUILDER_ASSETS)/$(name)),,$(name)))
+
+.PHONY: control-plane
+ifeq ($(KUBEBUILDER_ASSETS),)
+control-plane: $(addprefix bin/k8s/,$(CONTROL_PLANE)) ## Build etcd and Kubernetes for tests and demo into bin/k8s/, once.
+else ifeq ($(strip $(MISSING)),)
+control-plane:
+	@echo "Using etcd and Kubernetes from KUBEBUILDER_ASSETS=$(KUBEBUILDER_ASSETS): nothing to build."
+else
+control-plane: control-plane-incomplete $(addprefix bin/k8s/,$(CONTROL_PLANE))
+endif
+
+.PHONY: control-plane-incomplete
+control-plane-incomplete:
+	@echo "KUBEBUILDER_ASSETS=$(KUBEBUILDER_ASSETS) lacks $(strip $(MISSING)): bin/k8s/ is used instead."
+
+KUBERNETES_VERSION := v1.37.2
+bin/k8s/etcd: PACKAGE := go.etcd.io/etcd/server/v3
+bin/k8s/etcd: DURATION := 1.5 minutes
+bin/k8s/kubectl: PACKAGE := k8s.io/kubernetes/cmd/kubectl
+bin/k8s/kubectl: DURATION := 1 minute
+bin/k8s/kube-apiserver: PACKAGE := k8s.io/kubernetes/cmd/kube-apiserver
+bin/k8s/kube-apiserver: DURATION := 8.5 minutes
+bin/k8s/kube-controller-manager: PACKAGE := k8s.io/kubernetes/cmd/kube-controller-manager
+bin/k8s/kube-controller-manager: DURATION := 3 minutes
+
+# Written under another name first, so that an interrupted build leaves nothing that looks finished.
+$(addprefix bin/k8s/,$(CONTROL_PLANE)): test/controlplane/go.mod test/controlplane/go.sum
+	@echo "Building bin/k8s/$(@F), once: about $(DURATION) on 2 cores, seconds when Go's build cache is warm."
+	@$(GO) build -C test/controlplane -o ../../$@.tmp -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION)" $(PACKAGE)
+	@mv $@.tmp $@
+
+$(GOLANGCI_LINT): internal/tools/lint/go.mod internal/tools/lint/go.sum
+	@echo "Building bin/golangci-lint, once: 3 to 5 minutes on 2 cores, seconds when Go's build cache is warm."
+	@$(GO) build -C internal/tools/lint -o ../../../$@.tmp sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
+	@mv $@.tmp $@

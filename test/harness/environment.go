@@ -1,0 +1,135 @@
+// Package harness runs netbaseline on a control plane of its own, for the suites: the shipped CRD and RBAC installed, the manager
+// under its own service account. It holds no expectations; those belong to the suites.
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/netbaseline/netbaseline/controllers"
+	"github.com/netbaseline/netbaseline/internal/localcluster"
+)
+
+// What config/default names the operator's namespace and service account.
+const (
+	OperatorNamespace      = "netbaseline-system"
+	OperatorServiceAccount = "netbaseline-controller-manager"
+	OperatorUser           = "system:serviceaccount:" + OperatorNamespace + ":" + OperatorServiceAccount
+)
+
+// FieldManager is what the harness itself writes as.
+const FieldManager = "harness"
+
+// Environment is a running control plane with netbaseline installed. No manager runs in it until StartManager.
+type Environment struct {
+	Cluster *localcluster.Cluster
+	// Admin may do everything. It reads live.
+	Admin client.Client
+
+	operator *rest.Config
+}
+
+// Start starts a control plane and installs what config/default ships, except the Deployment: the manager runs here instead.
+func Start(ctx context.Context, options localcluster.Options) (*Environment, error) {
+	cluster, err := localcluster.Start(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	environment := &Environment{Cluster: cluster}
+	if err := environment.install(ctx); err != nil {
+		return nil, errors.Join(err, cluster.Stop())
+	}
+	return environment, nil
+}
+
+// Stop ends the control plane and removes its data.
+func (e *Environment) Stop() error { return e.Cluster.Stop() }
+
+func (e *Environment) install(ctx context.Context) error {
+	if err := e.Cluster.WaitReady(ctx); err != nil {
+		return err
+	}
+	admin, err := client.New(e.Cluster.Config(), client.Options{Scheme: controllers.NewScheme()})
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	e.Admin = admin
+	manifests, err := e.Kubectl(ctx, "kustomize", RepositoryPath("config/default"))
+	if err != nil {
+		return err
+	}
+	if err := e.applyAll(ctx, manifests); err != nil {
+		return err
+	}
+	if _, err := e.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/clusternetworkbaselines.policy.netbaseline.dev"); err != nil {
+		return err
+	}
+	path, err := e.Cluster.ServiceAccountKubeconfig(ctx, OperatorNamespace, OperatorServiceAccount)
+	if err != nil {
+		return err
+	}
+	if e.operator, err = clientcmd.BuildConfigFromFlags("", path); err != nil {
+		return fmt.Errorf("read the operator's kubeconfig: %w", err)
+	}
+	e.operator.QPS = -1 // as in the manager: priority and fairness of the API server governs
+	return nil
+}
+
+func (e *Environment) applyAll(ctx context.Context, manifests string) error {
+	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("decode manifests: %w", err)
+		}
+		if object.GetKind() == "Deployment" {
+			continue
+		}
+		if err := e.Admin.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.ForceOwnership, client.FieldOwner(FieldManager)); err != nil {
+			return fmt.Errorf("install %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+}
+
+// OperatorConfig returns a fresh copy of a client configuration for the operator's own service account.
+func (e *Environment) OperatorConfig() *rest.Config { return rest.CopyConfig(e.operator) }
+
+// Kubectl runs kubectl as an administrator and returns what it prints; its error holds what it complains about.
+func (e *Environment) Kubectl(ctx context.Context, args ...string) (string, error) {
+	return e.KubectlWithInput(ctx, "", args...)
+}
+
+// KubectlWithInput is Kubectl with something on standard input.
+func (e *Environment) KubectlWithInput(ctx context.Context, input string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, e.Cluster.Kubectl(), append([]string{"--kubeconfig", e.Cluster.KubeconfigPath()}, args...)...)
+	command.Stdin = strings.NewReader(input)
+	var complaints strings.Builder
+	command.Stderr = &complaints
+	output, err := command.Output()
+	if err != nil {
+		return string(output), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaints.String()))
+	}
+	return string(output), nil
+}
+
+// RepositoryPath returns the absolute path of something in this repository.
+func RepositoryPath(relative string) string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..", filepath.FromSlash(relative))
+}

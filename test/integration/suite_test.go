@@ -1,0 +1,47 @@
+// Package integration_test runs the manager, under its shipped RBAC, against a real control plane and holds every reaction that
+// netbaseline promises against it.
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/netbaseline/netbaseline/internal/localcluster"
+	"github.com/netbaseline/netbaseline/test/harness"
+)
+
+var (
+	env     *harness.Environment
+	manager *harness.Manager
+)
+
+func TestIntegration(t *testing.T) {
+	RegisterFailHandler(Fail)
+	// Generous, because the machine is shared with other suites; what works takes hundredths of a second.
+	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	RunSpecs(t, "Integration")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	var err error
+	env, err = harness.Start(ctx, localcluster.Options{})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return env.Stop() })
+	manager, err = env.StartManager()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return manager.Stop() })
+})
+
+var _ = ReportAfterEach(func(report SpecReport) {
+	if report.Failed() && env != nil {
+		if seen, err := env.Kubectl(context.Background(), "get", "cnb", "-o", "wide"); err == nil {
+			fmt.Fprintln(GinkgoWriter, seen)
+		}
+	}
+})

@@ -1,13 +1,13 @@
 package controllers
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"github.com/netbaseline/netbaseline/internal/plan"
-	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
 const (
@@ -37,7 +37,7 @@ type driftHistory struct {
 
 // alteration is what the API server made of a policy that we wrote.
 type alteration struct {
-	stored policy.Hash
+	stored plan.Observed
 	at     time.Time
 }
 
@@ -93,7 +93,7 @@ func (g *driftGuard) contested(namespace string, now time.Time) (contested bool,
 }
 
 // noteAltered notes what the API server made of a policy.
-func (g *driftGuard) noteAltered(namespace, name string, stored policy.Hash, now time.Time) {
+func (g *driftGuard) noteAltered(namespace, name string, stored plan.Observed, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	history := g.of(namespace)
@@ -119,15 +119,20 @@ func (h *driftHistory) futile(p plan.Plan, inventory plan.Inventory, now time.Ti
 		return 0
 	}
 	wait := time.Duration(0)
-	for _, step := range p[0] { // the plan cannot come further than its first stage
+	for _, step := range slices.Concat(p...) {
 		altered, known := h.altered[step.Name]
 		left := altered.at.Add(alteredRetry).Sub(now)
-		if !known || left <= 0 || inventory[step.Name].SpecHash != altered.stored {
+		if !known || left <= 0 || !alike(inventory[step.Name], altered.stored) {
 			return 0
 		}
 		wait = max(wait, left)
 	}
 	return wait
+}
+
+// alike says whether two observations differ in nothing that we would repair.
+func alike(a, b plan.Observed) bool {
+	return a.SpecHash == b.SpecHash && a.MetadataIntact == b.MetadataIntact && a.Owner == b.Owner
 }
 
 // forget drops a namespace that no longer exists.

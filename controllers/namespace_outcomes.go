@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -121,8 +120,8 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 }
 
 func (r *namespaceReconciler) rememberAlterations(namespace string, err error) {
-	if altered, ok := errors.AsType[*apply.AlteredError](err); ok {
-		r.drift.noteAltered(namespace, altered.Name, altered.Stored.SpecHash, r.now())
+	for name, stored := range apply.Alterations(err) {
+		r.drift.noteAltered(namespace, name, stored, r.now())
 	}
 }
 

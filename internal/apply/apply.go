@@ -40,18 +40,21 @@ type Written struct {
 	TakenOver bool
 }
 
-// Execute carries out a plan and returns the writes that were made, also when it fails. Stages follow each other; a failure ends
-// the plan with its stage. Understand the error with Explain.
+// Execute carries out a plan and returns the writes that were made, also when it fails. Stages follow each other; a write that is
+// refused ends the plan with its stage. One that the API server altered does not: the policy is in place, and leaving out the
+// others would open the namespace further. Understand the error with Explain.
 func (e *Executor) Execute(ctx context.Context, p plan.Plan) ([]Written, error) {
 	var written []Written
+	var altered error
 	for _, stage := range p {
 		done, err := e.executeStage(ctx, stage)
 		written = append(written, done...)
-		if err != nil {
-			return written, err
+		if err != nil && !onlyAltered(err) {
+			return written, errors.Join(err, altered)
 		}
+		altered = errors.Join(altered, err)
 	}
-	return written, nil
+	return written, altered
 }
 
 func (e *Executor) executeStage(ctx context.Context, stage plan.Stage) ([]Written, error) {
@@ -71,7 +74,7 @@ func (e *Executor) executeStage(ctx context.Context, stage plan.Stage) ([]Writte
 			written = append(written, *result)
 		}
 	}
-	return written, errors.Join(errs...)
+	return written, joined(errs)
 }
 
 func (e *Executor) executeStep(ctx context.Context, step *plan.Step) (*Written, error) {

@@ -1,8 +1,10 @@
 package apply
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +24,55 @@ type AlteredError struct {
 // Error says what happened and what to do about it.
 func (e *AlteredError) Error() string {
 	return fmt.Sprintf("a mutating webhook or admission policy of the cluster changes %s whenever it is written: exclude it there", e.Name)
+}
+
+// Alterations returns what the API server made of each policy that it altered, by name.
+func Alterations(err error) map[string]plan.Observed {
+	altered := map[string]plan.Observed{}
+	each(err, func(leaf error) {
+		if alteration, ok := errors.AsType[*AlteredError](leaf); ok {
+			altered[alteration.Name] = alteration.Stored
+		}
+	})
+	return altered
+}
+
+func onlyAltered(err error) bool {
+	only := true
+	each(err, func(leaf error) {
+		_, altered := errors.AsType[*AlteredError](leaf)
+		only = only && altered
+	})
+	return only
+}
+
+// joined joins errors, the refusals before the alterations, so that the first one is the one to show.
+func joined(errs []error) error {
+	slices.SortStableFunc(errs, func(a, b error) int {
+		return cmp.Compare(rank(a), rank(b))
+	})
+	return errors.Join(errs...)
+}
+
+func rank(err error) int {
+	if _, altered := errors.AsType[*AlteredError](err); altered {
+		return 1
+	}
+	return 0
+}
+
+// each calls visit for every error that was joined into err.
+func each(err error, visit func(error)) {
+	if err == nil {
+		return
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the joined error itself, not what it wraps
+		for _, leaf := range several.Unwrap() {
+			each(leaf, visit)
+		}
+		return
+	}
+	visit(err)
 }
 
 // Refusal is an error of a write, put into words for a status.
@@ -44,11 +95,14 @@ func NamespaceGone(err error) bool {
 	return ok && apierrors.IsNotFound(status) && status.ErrStatus.Details != nil && status.ErrStatus.Details.Kind == "namespaces"
 }
 
-// Explain puts an error of Execute into words.
+// Explain puts an error of Execute into words; of several, the first.
 func Explain(err error) Refusal {
-	refusal := Refusal{Message: err.Error()}
-	refusal.Reason, refusal.Permanent = classify(err)
-	return refusal
+	var refusals []Refusal
+	each(err, func(leaf error) {
+		reason, permanent := classify(leaf)
+		refusals = append(refusals, Refusal{Reason: reason, Permanent: permanent, Message: leaf.Error()})
+	})
+	return refusals[0]
 }
 
 func classify(err error) (reason string, permanent bool) {

@@ -39,12 +39,8 @@ func (r *baselineReconciler) Reconcile(ctx context.Context, request ctrl.Request
 	}
 	candidate, summary := governance.NewCandidate(baseline), r.ledger.Summarize(baseline.Name)
 	gone, err := r.settleFinalizer(ctx, candidate, &summary)
-	if err != nil {
+	if err != nil || gone {
 		return ctrl.Result{}, ignoreRace(err)
-	}
-	if gone {
-		r.announce(candidate, &summary)
-		return ctrl.Result{}, nil
 	}
 	again, err := r.reportStatus(ctx, candidate, &summary)
 	if err != nil {

@@ -24,6 +24,7 @@ func (r *baselineReconciler) settleFinalizer(ctx context.Context, candidate *gov
 		if err != nil || !done {
 			return false, err
 		}
+		r.announce(candidate, summary) // the last chance: without its finalizer, the baseline is gone
 		return true, r.setFinalizer(ctx, candidate.Baseline, false)
 	}
 	owed, err := r.cleanupOwed(ctx, candidate, present)
@@ -84,6 +85,9 @@ func (r *baselineReconciler) setFinalizer(ctx context.Context, baseline *v1alpha
 	return nil
 }
 
-func versionOf(baseline *v1alpha1.ClusterNetworkBaseline) ledger.Version {
-	return ledger.Version{UID: baseline.UID, Generation: baseline.Generation}
+func versionOf(baseline client.Object) ledger.Version {
+	return ledger.Version{
+		UID: baseline.GetUID(), Generation: baseline.GetGeneration(),
+		Finalized: controllerutil.ContainsFinalizer(baseline, v1alpha1.CleanupFinalizer),
+	}
 }

@@ -49,6 +49,8 @@ func (r *baselineReconciler) tooEarly(candidate *governance.Candidate, summary *
 		return wait
 	}
 	switch {
+	case candidate.Enforces() && candidate.Accepted() && !candidate.FinalizerInPlace():
+		return statusInterval // it governs nothing yet
 	case summary.Round == 0 || summary.Observed != versionOf(candidate.Baseline):
 		return statusInterval
 	case summary.Complete():

@@ -15,7 +15,7 @@ const (
 	// loops cannot drown the API server through us. Ten a second still closes whatever he opens within a tenth of a second.
 	writesPerSecond = 10
 	writeBurst      = 20
-	// contestedAfter is how many repairs within contestedWindow make a namespace contested: more than a person does by hand.
+	// contestedAfter is how many disturbances within contestedWindow make a namespace contested: more than a person does by hand.
 	contestedAfter  = 10
 	contestedWindow = time.Minute
 	// alteredRetry is how long to wait before writing again what an admission plugin has altered.
@@ -30,9 +30,9 @@ type driftGuard struct {
 }
 
 type driftHistory struct {
-	limiter *rate.Limiter
-	repairs []time.Time // within contestedWindow, at most contestedAfter+1 of them
-	altered map[string]alteration
+	limiter      *rate.Limiter
+	disturbances []time.Time // within contestedWindow, at most contestedAfter+1 of them
+	altered      map[string]alteration
 }
 
 // alteration is what the API server made of a policy that we wrote.
@@ -62,14 +62,14 @@ func (g *driftGuard) wait(namespace string, p plan.Plan, inventory plan.Inventor
 	return delay
 }
 
-// repaired notes that drift was repaired in a namespace.
-func (g *driftGuard) repaired(namespace string, now time.Time) {
+// disturbed notes that somebody changed our policies in a namespace: we repaired that, or he was faster once more.
+func (g *driftGuard) disturbed(namespace string, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	history := g.of(namespace)
-	history.repairs = append(recent(history.repairs, now), now)
-	if surplus := len(history.repairs) - contestedAfter - 1; surplus > 0 {
-		history.repairs = history.repairs[surplus:]
+	history.disturbances = append(recent(history.disturbances, now), now)
+	if surplus := len(history.disturbances) - contestedAfter - 1; surplus > 0 {
+		history.disturbances = history.disturbances[surplus:]
 	}
 }
 
@@ -81,15 +81,15 @@ func (g *driftGuard) contested(namespace string, now time.Time) (contested bool,
 	if !ok {
 		return false, 0
 	}
-	history.repairs = recent(history.repairs, now)
-	if len(history.repairs) == 0 {
+	history.disturbances = recent(history.disturbances, now)
+	if len(history.disturbances) == 0 {
 		if len(history.altered) == 0 {
 			delete(g.history, namespace)
 		}
 		return false, 0
 	}
-	oldest := history.repairs[0]
-	return len(history.repairs) > contestedAfter, oldest.Add(contestedWindow).Sub(now) + time.Millisecond
+	oldest := history.disturbances[0]
+	return len(history.disturbances) > contestedAfter, oldest.Add(contestedWindow).Sub(now) + time.Millisecond
 }
 
 // noteAltered notes what the API server made of a policy.

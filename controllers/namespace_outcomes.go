@@ -26,7 +26,7 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	if err != nil {
 		return r.refused(target, err)
 	}
-	drifted := seen.previous.State == ledger.Synced && seen.previous.SameTarget(target)
+	drifted := seen.previous.SameTarget(target) && (seen.previous.State == ledger.Synced || seen.previous.Reason == v1alpha1.ReasonConflict)
 	if wait := r.drift.wait(name, steps, seen.inventory, now); wait > 0 {
 		return r.postponed(seen, target, wait)
 	}
@@ -36,7 +36,7 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	case err != nil && apply.NamespaceGone(err):
 		return outcome{record: ledger.Record{Selecting: decision.Selecting}}
 	case err != nil:
-		r.rememberAlterations(name, err)
+		r.remember(name, err)
 		return r.refused(target, err)
 	}
 	r.drift.clearAltered(name)
@@ -101,7 +101,7 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	r.metrics.countWrites(written)
 	if drifted {
 		r.metrics.repairs.Inc()
-		r.drift.repaired(name, r.now())
+		r.drift.disturbed(name, r.now())
 	} else {
 		r.ledger.NoteEnforced(decision.Governor.Baseline.Name, name)
 	}
@@ -119,9 +119,13 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	}
 }
 
-func (r *namespaceReconciler) rememberAlterations(namespace string, err error) {
+// remember notes who else writes our policies in a namespace: an admission plugin, or somebody at the same moment.
+func (r *namespaceReconciler) remember(namespace string, err error) {
 	for name, stored := range apply.Alterations(err) {
 		r.drift.noteAltered(namespace, name, stored, r.now())
+	}
+	if apply.Explain(err).Reason == v1alpha1.ReasonConflict {
+		r.drift.disturbed(namespace, r.now())
 	}
 }
 
@@ -179,6 +183,10 @@ func (r *namespaceReconciler) refused(record ledger.Record, err error) outcome {
 	record.State, record.Reason, record.Message, record.Since = ledger.Pending, refusal.Reason, refusal.Message, r.now()
 	if refusal.Permanent {
 		record.State, record.Since = ledger.Failed, time.Time{}
+	}
+	if refusal.Reason == v1alpha1.ReasonConflict {
+		// Somebody else writes at the same moment. That is no error, and a growing delay would play into his hands.
+		return outcome{record: record, again: firstRetry}
 	}
 	return outcome{record: record, err: err}
 }

@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
 const (
@@ -109,7 +108,7 @@ func governanceChanged() predicate.Predicate {
 // baselineHandler has every namespace looked at again when a baseline changes.
 func (r *namespaceReconciler) baselineHandler() handler.EventHandler {
 	present := func(ctx context.Context, baseline client.Object, q queue) {
-		r.ledger.ObserveBaseline(baseline.GetName(), ledger.Version{UID: baseline.GetUID(), Generation: baseline.GetGeneration()})
+		r.ledger.ObserveBaseline(baseline.GetName(), versionOf(baseline))
 		r.fanOut(ctx, q)
 	}
 	return handler.Funcs{

@@ -76,10 +76,12 @@ type Ledger struct {
 	released map[string]*tally
 }
 
-// Version identifies the spec of a baseline.
+// Version identifies what of a baseline decides about namespaces.
 type Version struct {
 	UID        types.UID
 	Generation int64
+	// Finalized says that it has its finalizer. Gaining it changes no generation, and yet makes the baseline govern.
+	Finalized bool
 }
 
 // New returns an empty ledger. It calls changed, with the name of a baseline, whenever what it says about that baseline may have

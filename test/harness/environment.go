@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
@@ -61,7 +62,11 @@ func (e *Environment) install(ctx context.Context) error {
 	if err := e.Cluster.WaitReady(ctx); err != nil {
 		return err
 	}
-	admin, err := client.New(e.Cluster.Config(), client.Options{Scheme: controllers.NewScheme()})
+	scheme := controllers.NewScheme()
+	if err := apiextensionsv1.AddToScheme(scheme); err != nil {
+		return err
+	}
+	admin, err := client.New(e.Cluster.Config(), client.Options{Scheme: scheme})
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}

@@ -11,6 +11,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/netbaseline/netbaseline/internal/localcluster"
 	"github.com/netbaseline/netbaseline/test/harness"
 )
@@ -22,6 +24,7 @@ var (
 
 func TestIntegration(t *testing.T) {
 	RegisterFailHandler(Fail)
+	log.SetLogger(GinkgoLogr)
 	// Generous, because the machine is shared with other suites; what works takes hundredths of a second.
 	SetDefaultEventuallyTimeout(30 * time.Second)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)

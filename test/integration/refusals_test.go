@@ -1,0 +1,180 @@
+package integration_test
+
+import (
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+)
+
+var _ = Describe("A refusal in one namespace", func() {
+	var (
+		s                 *scenario
+		refusing, willing *corev1.Namespace
+	)
+	BeforeEach(func(ctx SpecContext) {
+		s = newScenario()
+		refusing, willing = s.namespace(ctx, "guarded", s.id), s.namespace(ctx)
+	})
+
+	// expectNamed waits until the status names the namespace with a reason, and returns the Ready message.
+	expectNamed := func(ctx SpecContext, baseline *v1alpha1.ClusterNetworkBaseline, reason string) string {
+		GinkgoHelper()
+		var current *v1alpha1.ClusterNetworkBaseline
+		Eventually(func() []v1alpha1.NamespaceFailure {
+			current = condition(ctx, baseline, v1alpha1.ConditionReady, metav1.ConditionFalse)
+			return current.Status.Failures
+		}).Should(ConsistOf(And(HaveField("Namespace", refusing.Name), HaveField("Reason", reason))))
+		Expect(current.Status.Namespaces).To(Equal(v1alpha1.NamespaceCounts{Matched: 2, Governed: 2, Synced: 1, Failed: 1, Unlabeled: 2}))
+		condition(ctx, baseline, v1alpha1.ConditionStalled, metav1.ConditionTrue)
+		return readyMessage(current)
+	}
+
+	It("by a quota is named in the status, delays nobody else and heals by itself", func(ctx SpecContext) {
+		none := corev1.ResourceList{"count/networkpolicies.networking.k8s.io": resource.MustParse("0")}
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: refusing.Name, Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: none}}
+		Expect(env.Admin.Create(ctx, quota)).To(Succeed())
+		quota.Status = corev1.ResourceQuotaStatus{Hard: none, Used: none} // what the quota controller would write
+		Expect(env.Admin.Status().Update(ctx, quota)).To(Succeed())
+
+		baseline := s.create(ctx, s.baseline("a"))
+		protects(ctx, baseline, willing)
+		Expect(expectNamed(ctx, baseline, v1alpha1.ReasonQuotaExceeded)).To(And(
+			ContainSubstring("1 of 2 namespaces not protected"), ContainSubstring(refusing.Name), ContainSubstring("exceeded quota: none")))
+
+		Expect(env.Admin.Delete(ctx, quota)).To(Succeed())
+		protects(ctx, baseline, refusing)
+		Expect(ready(ctx, baseline).Status.Failures).To(BeEmpty())
+	})
+
+	It("by an admission policy is named with its own words", func(ctx SpecContext) {
+		deny := &admissionv1.ValidatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: s.id},
+			Spec: admissionv1.ValidatingAdmissionPolicySpec{
+				MatchConstraints: networkPolicyWrites(),
+				Validations:      []admissionv1.Validation{{Expression: "false", Message: "no policies on Fridays"}},
+			},
+		}
+		binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: s.id},
+			Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName: s.id, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny}, MatchResources: guardedOnly(s.id),
+			},
+		}
+		createForNow(ctx, deny, binding)
+		Eventually(dryRunError).WithArguments(ctx, refusing.Name).Should(MatchError(ContainSubstring("Fridays")), "the guard must be in force")
+
+		baseline := s.create(ctx, s.baseline("a"))
+		protects(ctx, baseline, willing)
+		Expect(expectNamed(ctx, baseline, v1alpha1.ReasonInvalid)).To(ContainSubstring("no policies on Fridays"))
+	})
+
+	It("by a policy that alters ours is named, does not make us spin, and leaves the namespace isolated", func(ctx SpecContext) {
+		alter := &admissionv1.MutatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: s.id},
+			Spec: admissionv1.MutatingAdmissionPolicySpec{
+				MatchConstraints:   networkPolicyWrites(),
+				ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+				Mutations: []admissionv1.Mutation{{
+					PatchType: admissionv1.PatchTypeJSONPatch,
+					JSONPatch: &admissionv1.JSONPatch{
+						Expression: `[JSONPatch{op: "add", path: "/spec/podSelector/matchLabels", value: {"altered": "yes"}}]`,
+					},
+				}},
+			},
+		}
+		binding := &admissionv1.MutatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: s.id},
+			Spec:       admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: s.id, MatchResources: guardedOnly(s.id)},
+		}
+		createForNow(ctx, alter, binding)
+		Eventually(func() map[string]string {
+			probe := probePolicy(refusing.Name)
+			Expect(env.Admin.Create(ctx, probe, client.DryRunAll)).To(Succeed())
+			return probe.Spec.PodSelector.MatchLabels
+		}).Should(HaveKey("altered"), "the guard must be in force")
+
+		since := time.Now()
+		baseline := s.create(ctx, s.baseline("a"))
+		protects(ctx, baseline, willing)
+		Expect(expectNamed(ctx, baseline, v1alpha1.ReasonAlteredByAdmission)).To(ContainSubstring("mutating webhook or admission policy"))
+		marker(ctx)
+		Expect(policies(ctx, refusing.Name)).To(HaveLen(3))
+		Expect(operatorWrites(refusing.Name, since)).To(HaveLen(3), "each policy is written once, and again only after a while")
+	})
+
+	It("by a tenant's finalizer does not keep the others from being released, and is explained", func(ctx SpecContext) {
+		baseline := s.create(ctx, s.baseline("a"))
+		protects(ctx, baseline, willing, refusing)
+		patch(ctx, refusing.Name, v1alpha1.AllowDNSName, `{"metadata":{"finalizers":["example.com/mine"]}}`)
+		Expect(env.Admin.Delete(ctx, baseline.DeepCopy())).To(Succeed())
+		unprotected(ctx, willing)
+		Eventually(func() string {
+			return readyMessage(condition(ctx, baseline, v1alpha1.ConditionReady, metav1.ConditionFalse))
+		}).Should(And(ContainSubstring("Removing policies"), ContainSubstring(v1alpha1.AllowDNSName), ContainSubstring("finalizer")))
+		patch(ctx, refusing.Name, v1alpha1.AllowDNSName, `{"metadata":{"finalizers":null}}`)
+		gone(ctx, baseline)
+	})
+})
+
+var _ = Describe("A tenant who loops", func() {
+	It("is reported as contested, once, while the baseline stays ready and our writes stay bounded", func(ctx SpecContext) {
+		s := newScenario()
+		namespace := s.namespace(ctx)
+		baseline := s.create(ctx, s.baseline("a"))
+		protects(ctx, baseline, namespace)
+		ready(ctx, baseline)
+		since := time.Now()
+		for i := range 15 {
+			patch(ctx, namespace.Name, v1alpha1.DefaultDenyName, fmt.Sprintf(`{"spec":{"ingress":[{"ports":[{"port":%d}]}]}}`, 1000+i))
+			protects(ctx, baseline, namespace)
+		}
+		Eventually(func() []v1alpha1.NamespaceFailure { return ready(ctx, baseline).Status.Failures }).
+			Should(ConsistOf(And(HaveField("Namespace", namespace.Name), HaveField("Reason", v1alpha1.ReasonContested))))
+		protects(ctx, baseline, namespace)
+		Expect(readyMessage(ready(ctx, baseline))).To(ContainSubstring("1 contested, such as " + namespace.Name))
+		Expect(manager.Metric("netbaseline_contested_namespaces", nil)).To(BeEquivalentTo(1))
+		Eventually(eventReasons).WithArguments(ctx, "ClusterNetworkBaseline", baseline.Name).Should(ContainElement(v1alpha1.EventContested))
+		elapsed := time.Since(since).Seconds()
+		Expect(float64(len(operatorWrites(namespace.Name, since)))).To(BeNumerically("<=", 20+10*elapsed), "a burst of 20, then 10 a second")
+	})
+})
+
+func networkPolicyWrites() *admissionv1.MatchResources {
+	return &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+		RuleWithOperations: admissionv1.RuleWithOperations{
+			Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
+			Rule:       admissionv1.Rule{APIGroups: []string{networkingv1.GroupName}, APIVersions: []string{"v1"}, Resources: []string{"networkpolicies"}},
+		},
+	}}}
+}
+
+func guardedOnly(id string) *admissionv1.MatchResources {
+	return &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"guarded": id}}}
+}
+
+// createForNow creates objects and has them deleted at the end of the spec.
+func createForNow(ctx SpecContext, objects ...client.Object) {
+	GinkgoHelper()
+	for _, object := range objects {
+		Expect(env.Admin.Create(ctx, object)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error { return client.IgnoreNotFound(env.Admin.Delete(ctx, object)) })
+	}
+}
+
+func probePolicy(namespace string) *networkingv1.NetworkPolicy {
+	return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "probe"}}
+}
+
+func dryRunError(ctx SpecContext, namespace string) error {
+	return env.Admin.Create(ctx, probePolicy(namespace), client.DryRunAll)
+}

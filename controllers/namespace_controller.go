@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type namespaceReconciler struct {
 	ledger    *ledger.Ledger
 	views     *views
 	drift     *driftGuard
+	own       *ownWrites
 	sightings *sightings
 	events    *announcer
 	metrics   *metrics
@@ -38,10 +40,13 @@ type namespaceReconciler struct {
 // situation is all that a reconcile knows about its namespace.
 type situation struct {
 	namespace *metav1.PartialObjectMetadata
+	labels    map[string]string // of the namespace
 	view      *governance.View
 	inventory plan.Inventory
 	evidence  governance.Evidence
 	previous  ledger.Record
+	// again is when to look again because the inventory has in it what the cache does not show yet.
+	again time.Duration
 }
 
 // outcome is what a reconcile has come to.
@@ -67,7 +72,7 @@ func (r *namespaceReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	}
 	result := r.converge(ctx, seen)
 	r.ledger.Record(request.Name, round, result.record)
-	return ctrl.Result{RequeueAfter: result.again}, result.err
+	return ctrl.Result{RequeueAfter: soonest(result.again, seen.again)}, result.err
 }
 
 // look reads the namespace and everything that concerns it from the cache.
@@ -77,12 +82,17 @@ func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation
 		return nil, err
 	}
 	var err error
+	if seen.labels, err = compactLabels(seen.namespace); err != nil {
+		return nil, fmt.Errorf("labels of the namespace: %w", err)
+	}
 	if seen.view, err = r.views.current(ctx); err != nil {
 		return nil, err
 	}
+	own := r.own.in(name)
 	if seen.inventory, err = cachedInventory(ctx, r.cache, name); err != nil {
 		return nil, err
 	}
+	seen.again = r.own.overlay(name, own, seen.inventory, r.now())
 	seen.previous, _ = r.ledger.Get(name)
 	return seen, nil
 }
@@ -116,7 +126,8 @@ func (r *namespaceReconciler) confirm(ctx context.Context, seen *situation) erro
 	if err != nil {
 		return err
 	}
-	seen.view, seen.namespace, seen.inventory, seen.evidence = view, namespace, inventory, evidence
+	seen.view, seen.namespace, seen.labels = view, namespace, namespace.Labels
+	seen.inventory, seen.evidence = inventory, evidence
 	return nil
 }
 
@@ -132,6 +143,14 @@ func (r *namespaceReconciler) beginFirstRound(ctx context.Context) {
 	})
 }
 
+// soonest returns the shorter of two delays, of which 0 means never.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
 func (r *namespaceReconciler) forget(namespace string) {
 	r.ledger.Forget(namespace)
 	r.drift.forget(namespace)
@@ -140,7 +159,7 @@ func (r *namespaceReconciler) forget(namespace string) {
 
 func (s *situation) subject() governance.Subject {
 	return governance.Subject{
-		Namespace:   policy.Namespace{Name: s.namespace.Name, Labels: s.namespace.Labels},
+		Namespace:   policy.Namespace{Name: s.namespace.Name, Labels: s.labels},
 		Terminating: !s.namespace.DeletionTimestamp.IsZero(),
 		Owners:      s.inventory.Owners(),
 	}

@@ -31,6 +31,7 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 		return r.postponed(seen, target, wait)
 	}
 	written, err := r.executor.Execute(ctx, steps)
+	r.own.note(written, seen.inventory, r.now())
 	r.report(seen, decision, written, drifted)
 	switch {
 	case err != nil && apply.NamespaceGone(err):
@@ -48,7 +49,7 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 
 // plan compares what must be with what is. A plan that removes something is made again on a live view.
 func (r *namespaceReconciler) plan(ctx context.Context, seen *situation, decision governance.Decision) (plan.Plan, error) {
-	desired := policy.Render(decision.Governor.Baseline, policy.Namespace{Name: seen.namespace.Name, Labels: seen.namespace.Labels})
+	desired := policy.Render(decision.Governor.Baseline, policy.Namespace{Name: seen.namespace.Name, Labels: seen.labels})
 	steps := plan.Converge(seen.namespace.Name, desired, seen.inventory, r.sideBySide(seen))
 	if !steps.Deletes() {
 		return steps, nil
@@ -147,7 +148,7 @@ func targetRecord(seen *situation, decision governance.Decision) ledger.Record {
 		Generation:   baseline.Generation,
 		UID:          baseline.UID,
 		NamespaceUID: seen.namespace.UID,
-		Environment:  policy.Environment(&baseline.Spec, seen.namespace.Labels),
+		Environment:  policy.Environment(&baseline.Spec, seen.labels),
 		Selecting:    decision.Selecting,
 	}
 }

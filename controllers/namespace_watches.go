@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -53,7 +52,7 @@ func (r *namespaceReconciler) setup(mgr ctrl.Manager, names controllerNames) err
 			SkipNameValidation:      new(names.skipValidation),
 		}).
 		WatchesMetadata(namespaceMetadata(), r.namespaceHandler(), builder.WithPredicates(namespaceChanged())).
-		Watches(&networkingv1.NetworkPolicy{}, policyHandler(), builder.WithPredicates(policyChanged())).
+		Watches(&networkingv1.NetworkPolicy{}, r.policyHandler(), builder.WithPredicates(policyChanged())).
 		Watches(&v1alpha1.ClusterNetworkBaseline{}, r.baselineHandler(), builder.WithPredicates(governanceChanged())).
 		Complete(r)
 }
@@ -78,16 +77,30 @@ func namespaceChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
 			e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero() ||
-			!maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels())
+			e.ObjectOld.GetGenerateName() != e.ObjectNew.GetGenerateName() // the labels: see compactNamespace
 	}}
 }
 
 // policyHandler enqueues the namespace of a policy. A policy whose label somebody strips leaves the filtered watch, which reports
 // it as deleted.
-func policyHandler() handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: object.GetNamespace()}}}
-	})
+func (r *namespaceReconciler) policyHandler() handler.EventHandler {
+	enqueue := func(object client.Object, q queue) {
+		q.Add(reconcile.Request{NamespacedName: client.ObjectKey{Name: object.GetNamespace()}})
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			r.own.shown(e.Object)
+			enqueue(e.Object, q)
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			r.own.shown(e.ObjectNew)
+			enqueue(e.ObjectNew, q)
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			r.own.deleted(e.Object)
+			enqueue(e.Object, q)
+		},
+	}
 }
 
 // policyChanged lets through the policies under claimed names: nothing else is ever written, whatever label it carries.

@@ -59,6 +59,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		ledger:    book,
 		views:     &views{reader: mgr.GetCache(), operatorNamespace: options.OperatorNamespace},
 		drift:     newDriftGuard(),
+		own:       newOwnWrites(),
 		sightings: newSightings(),
 		events:    events,
 		metrics:   meters,

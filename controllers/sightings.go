@@ -25,6 +25,9 @@ func (s *sightings) take(namespace string) (time.Time, bool) {
 	defer s.mu.Unlock()
 	at, ok := s.times[namespace]
 	delete(s.times, namespace)
+	if len(s.times) == 0 {
+		s.times = map[string]time.Time{} // a map never gives memory back
+	}
 	return at, ok
 }
 

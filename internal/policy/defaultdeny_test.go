@@ -18,11 +18,11 @@ func TestDefaultDeny(t *testing.T) {
 		denied []v1alpha1.PolicyType
 		want   []networkingv1.PolicyType
 	}{
-		"both directions":                      {denied: []v1alpha1.PolicyType{ingress, egress}, want: []networkingv1.PolicyType{"Ingress", "Egress"}},
-		"both, in the API server's own order":  {denied: []v1alpha1.PolicyType{egress, ingress}, want: []networkingv1.PolicyType{"Ingress", "Egress"}},
-		"Ingress only":                         {denied: []v1alpha1.PolicyType{ingress}, want: []networkingv1.PolicyType{"Ingress"}},
-		"Egress only, which must be said":      {denied: []v1alpha1.PolicyType{egress}, want: []networkingv1.PolicyType{"Egress"}},
-		"a direction that is listed twice":     {denied: []v1alpha1.PolicyType{egress, egress}, want: []networkingv1.PolicyType{"Egress"}},
+		"both directions":                          {denied: []v1alpha1.PolicyType{ingress, egress}, want: []networkingv1.PolicyType{"Ingress", "Egress"}},
+		"both, in the API server's own order":      {denied: []v1alpha1.PolicyType{egress, ingress}, want: []networkingv1.PolicyType{"Ingress", "Egress"}},
+		"Ingress only":                             {denied: []v1alpha1.PolicyType{ingress}, want: []networkingv1.PolicyType{"Ingress"}},
+		"Egress only, which must be said":          {denied: []v1alpha1.PolicyType{egress}, want: []networkingv1.PolicyType{"Egress"}},
+		"a direction that is listed twice":         {denied: []v1alpha1.PolicyType{egress, egress}, want: []networkingv1.PolicyType{"Egress"}},
 		"an unknown direction adds no policy type": {denied: []v1alpha1.PolicyType{ingress, "Sideways"}, want: []networkingv1.PolicyType{"Ingress"}},
 	}
 	for name, test := range tests {

@@ -50,7 +50,7 @@ func TestRenderedManifests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := manifest(t, policy.Render(test.baseline.Obj(), policy.Namespace{Name: "shop", Labels: test.labels}))
 			if *update {
-				if err := os.WriteFile(file, got, 0o600); err != nil {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -1,0 +1,215 @@
+package governance_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/governance"
+	"github.com/netbaseline/netbaseline/test/builder"
+)
+
+func TestWhenPoliciesAreRemoved(t *testing.T) {
+	t.Parallel()
+	release := func(owners ...string) answer { return answer{Action: governance.Release, Owners: owners} }
+
+	run(t, map[string]decision{
+		"the baseline no longer selects the namespace, as read live": {
+			baselines: baselines(elsewhere("a")), subject: owned("a"), evidence: live, want: release("a"),
+		},
+		"the namespace no longer carries the labels, as read live": {
+			baselines: baselines(enforcing("a").Selecting("environment", "production")), subject: labelled(nil, "a"), evidence: live,
+			want: release("a"),
+		},
+		"the baseline no longer selects the namespace, as a cache says": {
+			baselines: baselines(elsewhere("a")), subject: owned("a"),
+			want: answer{Action: governance.Confirm, Owners: []string{"a"}},
+		},
+		"the baseline is being deleted with deletionPolicy Delete": {
+			baselines: baselines(enforcing("a").Deleting()), subject: owned("a"), evidence: live,
+			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"a"}},
+		},
+		"the baseline is being deleted with deletionPolicy Delete, as a cache says": {
+			baselines: baselines(enforcing("a").Deleting()), subject: owned("a"),
+			want: answer{Action: governance.Confirm, Owners: []string{"a"}, Selecting: []string{"a"}},
+		},
+		"the baseline is being deleted while in Audit": {
+			baselines: baselines(enforcing("a").Mode(v1alpha1.ModeAudit).Deleting()), subject: owned("a"), evidence: live,
+			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"a"}},
+		},
+		"the baseline is being deleted although it is not accepted": {
+			baselines: baselines(invalid("a").Deleting()), subject: owned("a"), evidence: live, want: release("a"),
+		},
+		"two baselines may both lose theirs": {
+			baselines: baselines(elsewhere("a"), elsewhere("b")), subject: owned("a", "b"), evidence: live, want: release("a", "b"),
+		},
+		"of two baselines only one exists: the other's stay": {
+			baselines: baselines(elsewhere("b")), subject: owned("a", "b"), evidence: live, want: release("b"),
+		},
+		"of two baselines one is in Audit: the other's go": {
+			baselines: baselines(elsewhere("a"), elsewhere("b").Mode(v1alpha1.ModeAudit)), subject: owned("a", "b"), evidence: live,
+			want: release("a"),
+		},
+		"another baseline is in Audit, which is no wish to govern": {
+			baselines: baselines(elsewhere("a"), builder.Baseline("b").Mode(v1alpha1.ModeAudit)), subject: owned("a"), evidence: live,
+			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"b"}},
+		},
+		"a baseline that is not accepted does not select the namespace": {
+			baselines: baselines(elsewhere("a"), invalid("b").Excluding("shop")), subject: owned("a"), evidence: live, want: release("a"),
+		},
+	})
+}
+
+func TestWhenPoliciesAreHeld(t *testing.T) {
+	t.Parallel()
+	hold := func(reason string, owners ...string) answer {
+		return answer{Action: governance.Hold, Owners: owners, Reason: reason}
+	}
+	crdTerminating := governance.Evidence{Live: true, CRDTerminating: true}
+
+	run(t, map[string]decision{
+		"the baseline does not exist: absence is no evidence": {
+			subject: owned("a"), evidence: live, want: hold(v1alpha1.ReasonBaselineAbsent, "a"),
+		},
+		"the baseline does not exist, as a cache says": {subject: owned("a"), want: hold(v1alpha1.ReasonBaselineAbsent, "a")},
+		"the baseline does not exist, and others do": {
+			baselines: baselines(elsewhere("b")), subject: owned("a"), evidence: live, want: hold(v1alpha1.ReasonBaselineAbsent, "a"),
+		},
+		"the baseline is being deleted with deletionPolicy Retain": {
+			baselines: baselines(builder.Baseline("a").DeletionPolicy(v1alpha1.DeletionPolicyRetain).Deleting()), subject: owned("a"), evidence: live,
+			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonBaselineRetains, Selecting: []string{"a"}},
+		},
+		"the baseline is being deleted with an unknown deletionPolicy": {
+			baselines: baselines(enforcing("a").DeletionPolicy("Orphan").Deleting()), subject: owned("a"), evidence: live,
+			want: hold(v1alpha1.ReasonBaselineRetains, "a"),
+		},
+		"the baseline is in Audit": {
+			baselines: baselines(enforcing("a").Mode(v1alpha1.ModeAudit)), subject: owned("a"), evidence: live,
+			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonBaselineInAudit, Selecting: []string{"a"}},
+		},
+		"the baseline is in Audit and does not select the namespace": {
+			baselines: baselines(elsewhere("a").Mode(v1alpha1.ModeAudit)), subject: owned("a"), evidence: live,
+			want: hold(v1alpha1.ReasonBaselineInAudit, "a"),
+		},
+		"the baseline is not accepted": {
+			baselines: baselines(invalid("a")), subject: owned("a"), evidence: live, want: hold(v1alpha1.ReasonBaselineNotAccepted, "a"),
+		},
+		"the baseline is not accepted and does not select the namespace": {
+			baselines: baselines(invalid("a").Excluding("shop")), subject: owned("a"), evidence: live,
+			want: hold(v1alpha1.ReasonBaselineNotAccepted, "a"),
+		},
+		"the baseline is of an unknown mode": {
+			baselines: baselines(elsewhere("a").Mode("Warn")), subject: owned("a"), evidence: live,
+			want: hold(v1alpha1.ReasonBaselineNotAccepted, "a"),
+		},
+		"the baseline's selector cannot be understood, so it may select the namespace": {
+			baselines: baselines(enforcing("a").SelectingWhere("environment", "Resembles", "production")), subject: owned("a"), evidence: live,
+			want: hold(v1alpha1.ReasonBaselineNotAccepted, "a"),
+		},
+		"another baseline that may select the namespace is not accepted": {
+			baselines: baselines(elsewhere("a"), invalid("b")), subject: owned("a"), evidence: live,
+			want: hold(v1alpha1.ReasonBaselineNotAccepted, "a"),
+		},
+		"another baseline has no selector at all, so it may select the namespace": {
+			baselines: baselines(elsewhere("a"), enforcing("b").With(func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.NamespaceSelector = nil })),
+			subject:   owned("a"), evidence: live, want: hold(v1alpha1.ReasonBaselineNotAccepted, "a"),
+		},
+		"another baseline of an unknown mode selects the namespace": {
+			baselines: baselines(elsewhere("a"), enforcing("b").Mode("Warn")), subject: owned("a"), evidence: live,
+			want: hold(v1alpha1.ReasonBaselineNotAccepted, "a"),
+		},
+		"another baseline that selects the namespace waits for its finalizer": {
+			baselines: baselines(elsewhere("a"), builder.Baseline("b")), subject: owned("a"), evidence: live,
+			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonFinalizerMissing, Selecting: []string{"b"}},
+		},
+		"the baseline's finalizer was forced off": {
+			baselines: baselines(builder.Baseline("a")), subject: owned("a"), evidence: live,
+			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonFinalizerMissing, Selecting: []string{"a"}},
+		},
+		"one that is being deleted loses nothing while another is about to govern": {
+			baselines: baselines(enforcing("a").Deleting(), builder.Baseline("b")), subject: owned("a"), evidence: live,
+			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonFinalizerMissing, Selecting: []string{"a", "b"}},
+		},
+		"the CRD is being deleted, and the baseline with it": {
+			baselines: baselines(enforcing("a").Deleting()), subject: owned("a"), evidence: crdTerminating,
+			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonCRDTerminating, Selecting: []string{"a"}},
+		},
+		"the CRD is being deleted, and the baseline does not select the namespace": {
+			baselines: baselines(elsewhere("a")), subject: owned("a"), evidence: crdTerminating,
+			want: hold(v1alpha1.ReasonCRDTerminating, "a"),
+		},
+		"the CRD is being deleted, and the baseline is gone already": {
+			subject: owned("a", "b"), evidence: crdTerminating, want: hold(v1alpha1.ReasonCRDTerminating, "a", "b"),
+		},
+		"the CRD is being deleted, as a cache says": {
+			baselines: baselines(enforcing("a").Deleting()), subject: owned("a"), evidence: governance.Evidence{CRDTerminating: true},
+			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonCRDTerminating, Selecting: []string{"a"}},
+		},
+		"a protected namespace whose baseline does not exist": {
+			baselines: baselines(enforcing("b")), subject: named("kube-system", "a"), evidence: live,
+			want: hold(v1alpha1.ReasonBaselineAbsent, "a"),
+		},
+	})
+}
+
+func TestNamespacesThatAreBeingDeleted(t *testing.T) {
+	t.Parallel()
+	ignore := answer{Action: governance.Ignore}
+
+	run(t, map[string]decision{
+		"nothing is written for the baseline that governs, and nothing removed": {
+			baselines: baselines(enforcing("a")), subject: terminating("a"), evidence: live, want: ignore,
+		},
+		"nothing is handed over":   {baselines: baselines(enforcing("b")), subject: terminating("a"), evidence: live, want: ignore},
+		"nothing of ours is there": {baselines: baselines(elsewhere("a")), subject: terminating(), evidence: live, want: ignore},
+		"no policy is removed because the namespace was relabelled on the way out: its pods may still run": {
+			baselines: baselines(elsewhere("a")), subject: terminating("a"), evidence: live, want: ignore,
+		},
+		"what would be held goes with the namespace and is not reported": {
+			baselines: baselines(enforcing("a").Mode(v1alpha1.ModeAudit)), subject: terminating("a"), evidence: live, want: ignore,
+		},
+		"an absent baseline is not reported either": {subject: terminating("a"), evidence: live, want: ignore},
+		"a CRD that is being deleted is not reported either": {
+			subject: terminating("a"), evidence: governance.Evidence{Live: true, CRDTerminating: true}, want: ignore,
+		},
+		"a baseline that is being deleted need not wait for the namespace": {
+			baselines: baselines(enforcing("a").Deleting()), subject: terminating("a"), evidence: live,
+			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"a"}},
+		},
+	})
+}
+
+func TestAHeldNamespaceIsExplainedInWords(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		decision decision
+		want     []string
+	}{
+		"an absent baseline is named, with what to do": {
+			decision: decision{subject: owned("web")}, want: []string{`"web"`, "create it again"},
+		},
+		"a baseline that is not accepted, with the cause": {
+			decision: decision{baselines: baselines(invalid("web")), subject: owned("web")},
+			want:     []string{`"web"`, "spec.environmentIsolation.scope", "SameTeam"},
+		},
+		"the other baseline that stands in the way": {
+			decision: decision{baselines: baselines(elsewhere("web"), builder.Baseline("new")), subject: owned("web")},
+			want:     []string{`"new"`, "about to govern"},
+		},
+		"a baseline in Audit": {
+			decision: decision{baselines: baselines(enforcing("web").Mode(v1alpha1.ModeAudit)), subject: owned("web")},
+			want:     []string{`"web"`, "Audit"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			message := test.decision.decide(live).Message
+			for _, want := range test.want {
+				if !strings.Contains(message, want) {
+					t.Errorf("%q does not say %q", message, want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,260 @@
+package plan_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/plan"
+	"github.com/netbaseline/netbaseline/internal/policy"
+	"github.com/netbaseline/netbaseline/test/builder"
+)
+
+const (
+	dns       = v1alpha1.AllowDNSName
+	isolation = v1alpha1.EnvironmentIsolationName
+	deny      = v1alpha1.DefaultDenyName
+)
+
+// desired is what the baseline asks for in a namespace of production.
+func desired(b *builder.BaselineBuilder) []policy.Desired {
+	return policy.Render(b.Obj(), policy.Namespace{Name: "shop", Labels: builder.Labels("environment", "production")})
+}
+
+// converged is what is there after the policies have been written: each has a UID and a resourceVersion made from its name.
+func converged(policies []policy.Desired) plan.Inventory {
+	inventory := plan.Inventory{}
+	for _, d := range policies {
+		object := d.Policy.DeepCopy()
+		object.UID, object.ResourceVersion = types.UID("uid of "+object.Name), "version of "+object.Name
+		inventory[object.Name] = plan.Observe(object)
+	}
+	return inventory
+}
+
+// with returns the inventory after a change of what lies under one name.
+func with(inventory plan.Inventory, name string, change func(*plan.Observed)) plan.Inventory {
+	changed := maps.Clone(inventory)
+	observed := changed[name]
+	change(&observed)
+	changed[name] = observed
+	return changed
+}
+
+// without returns the inventory without some names.
+func without(inventory plan.Inventory, names ...string) plan.Inventory {
+	changed := maps.Clone(inventory)
+	for _, name := range names {
+		delete(changed, name)
+	}
+	return changed
+}
+
+// outline is a plan in short: one string for each stage, such as "create netbaseline-allow-dns".
+func outline(p plan.Plan) []string {
+	var stages []string
+	for _, stage := range p {
+		var steps []string
+		for _, step := range stage {
+			steps = append(steps, string(step.Operation)+" "+step.Name)
+		}
+		stages = append(stages, strings.Join(steps, ", "))
+	}
+	return stages
+}
+
+func TestConverge(t *testing.T) {
+	t.Parallel()
+	all := desired(builder.Baseline("default"))
+	stripped := func(o *plan.Observed) { o.Owner, o.MetadataIntact = "", false }
+
+	tests := map[string]struct {
+		desired    []policy.Desired
+		inventory  plan.Inventory
+		sideBySide bool
+		want       []string
+	}{
+		"nothing there: one after the other, DNS first and default-deny last": {
+			desired: all, want: []string{"create " + dns, "create " + isolation, "create " + deny},
+		},
+		"nothing there, in a namespace that can hold no running pods: side by side": {
+			desired: all, sideBySide: true, want: []string{"create " + dns + ", create " + isolation + ", create " + deny},
+		},
+		"everything there":                 {desired: all, inventory: converged(all)},
+		"nothing asked for, nothing there": {},
+		"one is missing": {
+			desired: all, inventory: without(converged(all), isolation), want: []string{"create " + isolation},
+		},
+		"a spec was changed": {
+			desired:   all,
+			inventory: with(converged(all), deny, func(o *plan.Observed) { o.SpecHash = policy.Hash{} }), want: []string{"update " + deny},
+		},
+		"the metadata was changed": {
+			desired:   all,
+			inventory: with(converged(all), dns, func(o *plan.Observed) { o.MetadataIntact = false }), want: []string{"update " + dns},
+		},
+		"our label was stripped": {
+			desired: all, inventory: with(converged(all), dns, stripped), want: []string{"update " + dns},
+		},
+		"a hand-over from another baseline is an update in place, in the same order": {
+			desired: all, inventory: converged(desired(builder.Baseline("other"))),
+			want: []string{"update " + dns, "update " + isolation, "update " + deny},
+		},
+		"creates and updates keep the order among themselves": {
+			desired:   all,
+			inventory: with(without(converged(all), dns, deny), isolation, stripped),
+			want:      []string{"create " + dns, "update " + isolation, "create " + deny},
+		},
+		"a policy that is wanted but terminating is left to whoever keeps it": {
+			desired: all, inventory: with(converged(all), dns, func(o *plan.Observed) { o.Terminating = true }),
+		},
+		"a policy that is no longer wanted goes": {
+			desired: desired(builder.Baseline("default").WithoutDNS()), inventory: converged(all), want: []string{"delete " + dns},
+		},
+		"what is no longer wanted goes last: egress must be open before its DNS policy, which isolates it, can go": {
+			desired: desired(builder.Baseline("default").Denying(v1alpha1.PolicyTypeIngress)), inventory: converged(all),
+			want: []string{"update " + isolation, "update " + deny, "delete " + dns},
+		},
+		"several that are no longer wanted go side by side": {
+			desired:   desired(builder.Baseline("default").WithoutDNS().Scope(v1alpha1.IsolationScopeNone)),
+			inventory: converged(all), want: []string{"delete " + dns + ", delete " + isolation},
+		},
+		"also in a namespace without running pods removals come last": {
+			desired: desired(builder.Baseline("default").WithoutDNS()), inventory: without(converged(all), deny), sideBySide: true,
+			want: []string{"create " + deny, "delete " + dns},
+		},
+		"one that is no longer wanted goes also when another baseline made it": {
+			desired:   desired(builder.Baseline("default").WithoutDNS()),
+			inventory: with(converged(all), dns, func(o *plan.Observed) { o.Owner = "other" }), want: []string{"delete " + dns},
+		},
+		"one that is no longer wanted and terminating is not deleted again": {
+			desired:   desired(builder.Baseline("default").WithoutDNS()),
+			inventory: with(converged(all), dns, func(o *plan.Observed) { o.Terminating = true }),
+		},
+		"a foreign object under an unwanted name is never deleted": {
+			desired:   desired(builder.Baseline("default").WithoutDNS()),
+			inventory: with(converged(all), dns, stripped),
+		},
+		"an object under a name that is not ours is never in a plan": {
+			desired: all, inventory: with(converged(all), "tenant", func(o *plan.Observed) { o.Owner = "default" }),
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, outline(plan.Converge("shop", test.desired, test.inventory, test.sideBySide))); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStepsSayWhatToWriteAndWhatExactlyToDelete(t *testing.T) {
+	t.Parallel()
+	all := desired(builder.Baseline("default"))
+	inventory := without(converged(all), isolation)
+	inventory = with(inventory, deny, func(o *plan.Observed) { o.SpecHash = policy.Hash{} })
+	wanted := desired(builder.Baseline("default").WithoutDNS())
+
+	want := plan.Plan{
+		{{Operation: plan.Create, Namespace: "shop", Name: isolation, Desired: wanted[0]}},
+		{{Operation: plan.Update, Namespace: "shop", Name: deny, Desired: wanted[1]}},
+		{{
+			Operation: plan.Delete, Namespace: "shop", Name: dns,
+			UID: types.UID("uid of " + dns), ResourceVersion: "version of " + dns,
+		}},
+	}
+	got := plan.Converge("shop", wanted, inventory, false)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got.Len() != 3 || !got.Deletes() {
+		t.Errorf("length %d, deletes %t; want 3 and true", got.Len(), got.Deletes())
+	}
+	if writes := got[:2]; writes.Len() != 2 || writes.Deletes() {
+		t.Errorf("without its last stage: length %d, deletes %t; want 2 and false", writes.Len(), writes.Deletes())
+	}
+}
+
+func TestRemoveTouchesOnlyWhatTheNamedBaselinesMade(t *testing.T) {
+	t.Parallel()
+	all := converged(desired(builder.Baseline("a")))
+	of := func(owners map[string]string) plan.Inventory {
+		inventory := all
+		for name, owner := range owners {
+			inventory = with(inventory, name, func(o *plan.Observed) { o.Owner = owner })
+		}
+		return inventory
+	}
+
+	tests := map[string]struct {
+		owners    []string
+		inventory plan.Inventory
+		want      []string
+	}{
+		"all policies of one baseline, side by side": {
+			owners: []string{"a"}, inventory: all, want: []string{"delete " + dns + ", delete " + isolation + ", delete " + deny},
+		},
+		"nothing of another baseline": {
+			owners: []string{"a"}, inventory: of(map[string]string{dns: "b", deny: "b"}), want: []string{"delete " + isolation},
+		},
+		"those of several baselines": {
+			owners: []string{"a", "b"}, inventory: of(map[string]string{dns: "b", deny: "c"}), want: []string{"delete " + dns + ", delete " + isolation},
+		},
+		"changed or not: the label decides": {
+			owners:    []string{"a"},
+			inventory: plan.Inventory{deny: {Owner: "a", UID: "1", ResourceVersion: "2"}}, want: []string{"delete " + deny},
+		},
+		"nothing without our label": {owners: []string{"a"}, inventory: of(map[string]string{dns: "", isolation: "", deny: ""})},
+		"nothing for nobody":        {inventory: all},
+		"nothing under another name": {
+			owners: []string{"a"}, inventory: plan.Inventory{"tenant": {Owner: "a", UID: "1", ResourceVersion: "2"}},
+		},
+		"nothing that is terminating already": {
+			owners:    []string{"a"},
+			inventory: with(without(all, dns, isolation), deny, func(o *plan.Observed) { o.Terminating = true }),
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := plan.Remove("shop", test.owners, test.inventory)
+			if diff := cmp.Diff(test.want, outline(got)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			for _, stage := range got {
+				for _, step := range stage {
+					observed := test.inventory[step.Name]
+					if step.Namespace != "shop" || step.UID != observed.UID || step.ResourceVersion != observed.ResourceVersion {
+						t.Errorf("%+v does not say which object, in which state, to delete: %+v", step, observed)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestOwnersOfAnInventory(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		inventory plan.Inventory
+		want      []string
+	}{
+		"none where nothing is":          {},
+		"each once and sorted":           {inventory: plan.Inventory{dns: {Owner: "b"}, isolation: {Owner: "a"}, deny: {Owner: "b"}}, want: []string{"a", "b"}},
+		"not of an object without label": {inventory: plan.Inventory{dns: {Owner: ""}, deny: {Owner: "a"}}, want: []string{"a"}},
+		"not of another name":            {inventory: plan.Inventory{"tenant": {Owner: "a"}}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, test.inventory.Owners()); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,107 @@
+package policy_test
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/policy"
+	"github.com/netbaseline/netbaseline/test/builder"
+)
+
+func TestLabelsNameTheBaselineAndTheManager(t *testing.T) {
+	t.Parallel()
+	want := builder.Labels("policy.netbaseline.dev/baseline", "web", "app.kubernetes.io/managed-by", "netbaseline")
+	if diff := cmp.Diff(want, policy.Labels("web")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAnnotationsSayWhatEachPolicyIsFor(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, name := range policy.Names {
+		annotations := policy.Annotations(name)
+		description := annotations["policy.netbaseline.dev/description"]
+		if len(annotations) != 1 || description == "" {
+			t.Errorf("%s has the annotations %v: want a description and nothing else", name, annotations)
+		}
+		if other, ok := seen[description]; ok {
+			t.Errorf("%s and %s have the same description", name, other)
+		}
+		seen[description] = name
+	}
+}
+
+func TestMetadataIntact(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*metav1.ObjectMeta)
+		want   bool
+	}{
+		"as it was written": {want: true},
+		"with the label of another baseline, which the caller compares": {
+			change: func(m *metav1.ObjectMeta) { m.Labels[v1alpha1.BaselineLabel] = "other" }, want: true,
+		},
+		"with a foreign label": {change: func(m *metav1.ObjectMeta) { m.Labels["team"] = "web" }, want: true},
+		"with a foreign annotation": {
+			change: func(m *metav1.ObjectMeta) { m.Annotations["projectcalico.org/metadata"] = "{}" }, want: true,
+		},
+		"with the spec that it replaced": {
+			change: func(m *metav1.ObjectMeta) { m.Annotations[v1alpha1.ReplacedSpecAnnotation] = "{}" }, want: true,
+		},
+		"with a foreign finalizer": {change: func(m *metav1.ObjectMeta) { m.Finalizers = []string{"example.com/f"} }, want: true},
+		"without managedFields":    {change: func(m *metav1.ObjectMeta) { m.ManagedFields = nil }, want: true},
+		"without labels":           {change: func(m *metav1.ObjectMeta) { m.Labels = nil }},
+		"managed by somebody else": {change: func(m *metav1.ObjectMeta) { m.Labels[v1alpha1.ManagedByLabel] = "helm" }},
+		"without annotations":      {change: func(m *metav1.ObjectMeta) { m.Annotations = nil }},
+		"with another description": {change: func(m *metav1.ObjectMeta) { m.Annotations[v1alpha1.DescriptionAnnotation] = "mine" }},
+		"with another policy's":    {change: func(m *metav1.ObjectMeta) { m.Annotations = policy.Annotations(dns) }},
+		"with an owner reference": {change: func(m *metav1.ObjectMeta) {
+			m.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "bait", UID: "1"}}
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
+				Name: deny, Namespace: "shop", Labels: policy.Labels("web"), Annotations: maps.Clone(policy.Annotations(deny)),
+				ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "netbaseline"}},
+			}}
+			if test.change != nil {
+				test.change(&object.ObjectMeta)
+			}
+			if got := policy.MetadataIntact(object); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func TestWasOurs(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		labels, annotations map[string]string
+		want                bool
+	}{
+		"our label":                      {labels: builder.Labels(v1alpha1.BaselineLabel, "web"), want: true},
+		"only the manager's label":       {labels: builder.Labels(v1alpha1.ManagedByLabel, "netbaseline"), want: true},
+		"only our description":           {annotations: builder.Labels(v1alpha1.DescriptionAnnotation, "changed"), want: true},
+		"nothing of ours":                {labels: builder.Labels("team", "web"), annotations: builder.Labels("note", "x")},
+		"managed by somebody else":       {labels: builder.Labels(v1alpha1.ManagedByLabel, "helm")},
+		"neither labels nor annotations": {},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: deny, Labels: test.labels, Annotations: test.annotations}}
+			if got := policy.WasOurs(object); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}

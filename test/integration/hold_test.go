@@ -86,11 +86,12 @@ var _ = Describe("Holding", Ordered, func() {
 		gone(ctx, crd)
 		Eventually(heldAbsent).Should(BeEquivalentTo(1))
 		expectNothingDeleted(ctx)
-		restoreCRD(ctx, crd)
+		restoreCRD(ctx)
 		again(ctx)
-		stopManager() // its watch of the old resource ends by itself too, but a test need not wait for that
-		startManager()
-		ready(ctx, baseline)
+		Eventually(func() string {
+			Expect(env.Admin.Get(ctx, client.ObjectKeyFromObject(baseline), baseline)).To(Succeed())
+			return readyMessage(baseline)
+		}).WithTimeout(2*time.Minute).Should(ContainSubstring("1 namespace protected"), "the manager finds the new CRD by itself")
 		protects(ctx, baseline, namespace)
 		expectNothingDeleted(ctx)
 	})
@@ -108,7 +109,7 @@ var _ = Describe("Holding", Ordered, func() {
 		Eventually(heldAbsent).Should(BeEquivalentTo(1))
 		expectNothingDeleted(ctx)
 		stopManager()
-		restoreCRD(ctx, crd)
+		restoreCRD(ctx)
 		again(ctx)
 		startManager()
 		ready(ctx, baseline)
@@ -190,7 +191,7 @@ func getCRD(ctx SpecContext) *apiextensionsv1.CustomResourceDefinition {
 	return crd
 }
 
-func restoreCRD(ctx SpecContext, _ *apiextensionsv1.CustomResourceDefinition) {
+func restoreCRD(ctx SpecContext) {
 	GinkgoHelper()
 	_, err := env.Kubectl(ctx, "apply", "--server-side", "-f", harness.RepositoryPath("config/crd/bases"))
 	Expect(err).NotTo(HaveOccurred())

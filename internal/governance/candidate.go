@@ -79,6 +79,7 @@ type View struct {
 	candidates []*Candidate // by precedence
 	byName     map[string]*Candidate
 	protected  sets.Set[string]
+	spared     sets.Set[string]
 }
 
 // NewView takes all baselines of the cluster and the operator's own namespace.
@@ -87,6 +88,7 @@ func NewView(candidates []*Candidate, operatorNamespace string) *View {
 		candidates: slices.SortedFunc(slices.Values(candidates), byPrecedence),
 		byName:     make(map[string]*Candidate, len(candidates)),
 		protected:  sets.New(metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease", operatorNamespace),
+		spared:     sets.New[string](),
 	}
 	for _, candidate := range candidates {
 		view.byName[candidate.Baseline.Name] = candidate
@@ -96,16 +98,20 @@ func NewView(candidates []*Candidate, operatorNamespace string) *View {
 }
 
 // protectDNS protects the namespaces that the baseline's DNS peers name: isolating one would cut DNS off from the whole cluster.
-// Only a baseline that is carried out counts. One in Audit changes nothing, and one that is not Accepted is in doubt.
+// A baseline that is in Audit or not accepted may have made policies that still stand and ask those namespaces for DNS; but it must
+// not change anything either. So what it names is spared: not governed if it was not before.
 func (v *View) protectDNS(candidate *Candidate) {
 	dns := candidate.Baseline.Spec.DNS
-	inForce := candidate.Accepted() && candidate.Baseline.Spec.Mode == v1alpha1.ModeEnforce
-	if !inForce || dns.Source != v1alpha1.DNSSourceStatic {
+	if dns.Source != v1alpha1.DNSSourceStatic {
 		return
+	}
+	named := v.spared
+	if candidate.Accepted() && candidate.Baseline.Spec.Mode == v1alpha1.ModeEnforce {
+		named = v.protected
 	}
 	for _, peer := range dns.Static.Peers {
 		if peer.Namespace != "" {
-			v.protected.Insert(peer.Namespace)
+			named.Insert(peer.Namespace)
 		}
 	}
 }

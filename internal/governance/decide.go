@@ -6,6 +6,7 @@
 package governance
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -66,6 +67,8 @@ func Decide(view *View, subject Subject, evidence Evidence) Decision {
 	case subject.Terminating && governor != nil:
 		// Nothing can be created there any more, and what isolates pods that still run must stay.
 		return Decision{Action: Ignore}
+	case governor != nil && view.spared.Has(subject.Name) && len(subject.Owners) == 0:
+		return Decision{Action: Ignore}
 	case governor != nil:
 		return Decision{Action: Enforce, Governor: governor, Selecting: selecting}
 	case len(subject.Owners) == 0:
@@ -114,7 +117,7 @@ func (v *View) release(subject Subject, evidence Evidence, doubt *Candidate) Dec
 	var held Decision
 	for _, owner := range subject.Owners {
 		if reason, message := v.whyNotReleased(owner, subject.Terminating); reason != "" {
-			held = hold([]string{owner}, reason, message)
+			held = hold(append(held.Owners, owner), cmp.Or(held.Reason, reason), cmp.Or(held.Message, message))
 		} else {
 			owners = append(owners, owner)
 		}

@@ -254,11 +254,14 @@ func TestProtectedNamespacesAreNeverGoverned(t *testing.T) {
 		"the namespace of a DNS peer, while the baseline is being deleted": {
 			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Deleting()), subject: named("dns"), want: ignore,
 		},
-		"but not that of a baseline in Audit, which changes nothing": {
-			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Mode(v1alpha1.ModeAudit).Excluding("dns")), subject: named("dns"), want: enforce,
+		"and that of a baseline in Audit, whose policies may still stand, is not governed anew": {
+			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Mode(v1alpha1.ModeAudit).Excluding("dns")), subject: named("dns"), want: ignore,
 		},
-		"but not that of a baseline that is not accepted": {
-			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Scope("SameTeam").Excluding("dns")), subject: named("dns"), want: enforce,
+		"nor that of a baseline that is not accepted": {
+			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Scope("SameTeam").Excluding("dns")), subject: named("dns"), want: ignore,
+		},
+		"but Audit changes nothing for one that is governed already": {
+			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Mode(v1alpha1.ModeAudit).Excluding("dns")), subject: named("dns", "a"), want: enforce,
 		},
 		"but not that of a peer that is listed but not used": {
 			baselines: baselines(enforcing("a"), dnsIn("b", "dns").WithoutDNS().Excluding("dns")), subject: named("dns"), want: enforce,

@@ -96,7 +96,7 @@ func rightful(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Sub
 	for _, object := range objects {
 		finalized := object.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain || slices.Contains(object.Finalizers, v1alpha1.CleanupFinalizer)
 		if object.DeletionTimestamp != nil || object.Spec.Mode != v1alpha1.ModeEnforce || !accepted(object) || !finalized ||
-			!selects(object, subject) || protected(objects, subject.Name) {
+			!selects(object, subject) || protected(objects, subject.Name) || spared(objects, subject) {
 			continue
 		}
 		higher := best == nil || *object.Spec.Priority > *best.Spec.Priority
@@ -112,6 +112,13 @@ func accepted(object *v1alpha1.ClusterNetworkBaseline) bool { return len(policy.
 func protected(objects []*v1alpha1.ClusterNetworkBaseline, namespace string) bool {
 	return namespace == "kube-system" || slices.ContainsFunc(objects, func(object *v1alpha1.ClusterNetworkBaseline) bool {
 		return accepted(object) && object.Spec.Mode == v1alpha1.ModeEnforce && object.Spec.DNS.Static.Peers[0].Namespace == namespace
+	})
+}
+
+// spared is a namespace that no baseline in force names for DNS, but one that may have policies standing does, and that nobody governs.
+func spared(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject) bool {
+	return len(subject.Owners) == 0 && slices.ContainsFunc(objects, func(object *v1alpha1.ClusterNetworkBaseline) bool {
+		return object.Spec.DNS.Static.Peers[0].Namespace == subject.Name
 	})
 }
 

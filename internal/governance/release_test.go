@@ -9,6 +9,14 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
+func TestHoldNamesEveryOwner(t *testing.T) {
+	t.Parallel()
+	decision{
+		baselines: baselines(elsewhere("b").Mode(v1alpha1.ModeAudit)), subject: owned("a", "b"), evidence: live,
+		want: answer{Action: governance.Hold, Owners: []string{"a", "b"}, Reason: v1alpha1.ReasonBaselineAbsent},
+	}.check(t)
+}
+
 func TestWhenPoliciesAreRemoved(t *testing.T) {
 	t.Parallel()
 	release := func(owners ...string) answer { return answer{Action: governance.Release, Owners: owners} }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
+	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -26,11 +28,24 @@ func Validate(baseline *v1alpha1.ClusterNetworkBaseline) field.ErrorList {
 	} else {
 		errs = append(errs, validateSelector(spec.NamespaceSelector.AsLabelSelector(), path.Child("namespaceSelector"))...)
 	}
+	errs = append(errs, validateExcluded(spec.ExcludedNamespaces, path.Child("excludedNamespaces"))...)
 	errs = append(errs, known(path.Child("mode"), spec.Mode, v1alpha1.ModeEnforce, v1alpha1.ModeAudit)...)
 	errs = append(errs, known(path.Child("deletionPolicy"), spec.DeletionPolicy, v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain)...)
 	errs = append(errs, validateDefaultDeny(&spec.DefaultDeny, path.Child("defaultDeny"))...)
 	errs = append(errs, validateDNS(&spec.DNS, path.Child("dns"))...)
 	errs = append(errs, validateIsolation(&spec.EnvironmentIsolation, path.Child("environmentIsolation"))...)
+	return errs
+}
+
+// validateExcluded refuses what is no name and no prefix, above all a lone *, which would exclude everything.
+func validateExcluded(patterns []v1alpha1.NamespacePattern, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, pattern := range patterns {
+		name, prefix := strings.CutSuffix(string(pattern), "*")
+		if messages := apimachineryvalidation.NameIsDNSLabel(name, prefix); len(messages) > 0 {
+			errs = append(errs, field.Invalid(path.Index(i), pattern, "write a namespace's name, or a prefix with one trailing *"))
+		}
+	}
 	return errs
 }
 
@@ -74,6 +89,9 @@ func validateDNSPeer(peer *v1alpha1.DNSPeer, path *field.Path) field.ErrorList {
 		return field.ErrorList{field.Invalid(path, "", "write either namespace or cidr")}
 	}
 	if peer.CIDR != "" {
+		if peer.PodSelector != nil {
+			return field.ErrorList{field.Forbidden(path.Child("podSelector"), "it chooses pods of a namespace; write namespace beside it, or remove it")}
+		}
 		prefix, err := netip.ParsePrefix(peer.CIDR)
 		if err != nil || prefix != prefix.Masked() {
 			return field.ErrorList{field.Invalid(path.Child("cidr"), peer.CIDR, "write the first address and the prefix length, such as 10.0.0.0/8")}

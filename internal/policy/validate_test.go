@@ -30,6 +30,7 @@ func TestValidateAccepts(t *testing.T) {
 		"a name of 63 characters":        builder.Baseline(strings.Repeat("a", 63)),
 		"a selector with labels":         baseline().Selecting("environment", "production").Selecting("example.com/team", ""),
 		"a selector with every operator": baseline().SelectingWhere("a", "In", "1").SelectingWhere("b", "NotIn", "1", "2").SelectingWhere("c", "Exists").SelectingWhere("d", "DoesNotExist"),
+		"excluded names and prefixes":    baseline().Excluding("ci-runner", "ci-*", "c*"),
 		"mode Audit":                     baseline().Mode(v1alpha1.ModeAudit),
 		"deletionPolicy Retain":          baseline().DeletionPolicy(v1alpha1.DeletionPolicyRetain),
 		"Ingress only":                   baseline().Denying(v1alpha1.PolicyTypeIngress),
@@ -127,6 +128,16 @@ func TestValidateRefuses(t *testing.T) {
 		},
 		"no DNS peers": {baseline: baseline().DNSPeers(), wantField: "spec.dns.static.peers", wantType: required},
 		"no DNS ports": {baseline: baseline().DNSPorts(), wantField: "spec.dns.static.ports", wantType: required},
+		"a DNS peer with cidr and podSelector": {
+			baseline:  baseline().DNSPeers(v1alpha1.DNSPeer{CIDR: "10.0.0.0/8", PodSelector: &v1alpha1.PodSelector{}}),
+			wantField: "spec.dns.static.peers[0].podSelector", wantType: field.ErrorTypeForbidden,
+		},
+		"an exclusion of everything": {
+			baseline: baseline().Excluding("*"), wantField: "spec.excludedNamespaces[0]", wantType: invalid,
+		},
+		"an exclusion with a star in its middle": {
+			baseline: baseline().Excluding("a*b"), wantField: "spec.excludedNamespaces[0]", wantType: invalid,
+		},
 		"a DNS peer with neither namespace nor cidr": {
 			baseline: baseline().DNSPeers(v1alpha1.DNSPeer{}), wantField: "spec.dns.static.peers[0]", wantType: invalid,
 		},

@@ -65,7 +65,7 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 }
 
 // compactPolicy replaces a policy, on its way into the cache, by what plan.Observe says of it: three policies of a namespace then take
-// about 1 KiB instead of 10. The hash goes into GenerateName and the verdict on the metadata into SelfLink, two fields that nothing reads.
+// about 1 KiB instead of 10. The hash goes into GenerateName and the verdict on the metadata into Generation, two fields that nothing reads.
 func compactPolicy(object any) (any, error) {
 	full, ok := object.(*networkingv1.NetworkPolicy)
 	if !ok || isCompact(full) {
@@ -82,12 +82,13 @@ func compactPolicy(object any) (any, error) {
 		GenerateName:      interned(string(observed.SpecHash[:])),
 	}}
 	if observed.MetadataIntact {
-		compact.SelfLink = intact
+		compact.Generation = intact
 	}
 	return compact, nil
 }
 
-const intact = "intact"
+// intact, as the generation of a compact policy, says that its metadata is.
+const intact = 1
 
 // isCompact says whether a policy has been through compactPolicy before. The API server always fills in policyTypes.
 func isCompact(object *networkingv1.NetworkPolicy) bool {
@@ -100,7 +101,7 @@ func observeCompact(object *networkingv1.NetworkPolicy) plan.Observed {
 		UID:             object.UID,
 		ResourceVersion: object.ResourceVersion,
 		Owner:           object.Labels[v1alpha1.BaselineLabel],
-		MetadataIntact:  object.SelfLink == intact,
+		MetadataIntact:  object.Generation == intact,
 		Terminating:     !object.DeletionTimestamp.IsZero(),
 	}
 	copy(observed.SpecHash[:], object.GenerateName)

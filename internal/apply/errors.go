@@ -66,7 +66,7 @@ func each(err error, visit func(error)) {
 	if err == nil {
 		return
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the joined error itself, not what it wraps
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, leaf := range several.Unwrap() {
 			each(leaf, visit)
 		}

@@ -216,7 +216,7 @@ func (t *lyingTransport) RoundTrip(request *http.Request) (*http.Response, error
 }
 
 func replaceBody(response *http.Response, code int, body string) {
-	response.Body.Close()
+	_ = response.Body.Close()
 	response.StatusCode, response.Status = code, http.StatusText(code)
 	response.Header = http.Header{"Content-Type": []string{"application/json"}}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewBufferString(body)), int64(len(body))

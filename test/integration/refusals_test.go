@@ -6,7 +6,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -57,17 +57,17 @@ var _ = Describe("A refusal in one namespace", func() {
 	})
 
 	It("by an admission policy is named with its own words", func(ctx SpecContext) {
-		deny := &admissionv1.ValidatingAdmissionPolicy{
+		deny := &admissionregistrationv1.ValidatingAdmissionPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: s.id},
-			Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
 				MatchConstraints: networkPolicyWrites(),
-				Validations:      []admissionv1.Validation{{Expression: "false", Message: "no policies on Fridays"}},
+				Validations:      []admissionregistrationv1.Validation{{Expression: "false", Message: "no policies on Fridays"}},
 			},
 		}
-		binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: s.id},
-			Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-				PolicyName: s.id, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny}, MatchResources: guardedOnly(s.id),
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName: s.id, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}, MatchResources: guardedOnly(s.id),
 			},
 		}
 		createForNow(ctx, deny, binding)
@@ -79,22 +79,22 @@ var _ = Describe("A refusal in one namespace", func() {
 	})
 
 	It("by a policy that alters ours is named, does not make us spin, and leaves the namespace isolated", func(ctx SpecContext) {
-		alter := &admissionv1.MutatingAdmissionPolicy{
+		alter := &admissionregistrationv1.MutatingAdmissionPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: s.id},
-			Spec: admissionv1.MutatingAdmissionPolicySpec{
+			Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
 				MatchConstraints:   networkPolicyWrites(),
-				ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
-				Mutations: []admissionv1.Mutation{{
-					PatchType: admissionv1.PatchTypeJSONPatch,
-					JSONPatch: &admissionv1.JSONPatch{
+				ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
+				Mutations: []admissionregistrationv1.Mutation{{
+					PatchType: admissionregistrationv1.PatchTypeJSONPatch,
+					JSONPatch: &admissionregistrationv1.JSONPatch{
 						Expression: `[JSONPatch{op: "add", path: "/spec/podSelector/matchLabels", value: {"altered": "yes"}}]`,
 					},
 				}},
 			},
 		}
-		binding := &admissionv1.MutatingAdmissionPolicyBinding{
+		binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: s.id},
-			Spec:       admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: s.id, MatchResources: guardedOnly(s.id)},
+			Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: s.id, MatchResources: guardedOnly(s.id)},
 		}
 		createForNow(ctx, alter, binding)
 		Eventually(func() map[string]string {
@@ -149,17 +149,17 @@ var _ = Describe("A tenant who loops", func() {
 	})
 })
 
-func networkPolicyWrites() *admissionv1.MatchResources {
-	return &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
-		RuleWithOperations: admissionv1.RuleWithOperations{
-			Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
-			Rule:       admissionv1.Rule{APIGroups: []string{networkingv1.GroupName}, APIVersions: []string{"v1"}, Resources: []string{"networkpolicies"}},
+func networkPolicyWrites() *admissionregistrationv1.MatchResources {
+	return &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+		RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+			Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+			Rule:       admissionregistrationv1.Rule{APIGroups: []string{networkingv1.GroupName}, APIVersions: []string{"v1"}, Resources: []string{"networkpolicies"}},
 		},
 	}}}
 }
 
-func guardedOnly(id string) *admissionv1.MatchResources {
-	return &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"guarded": id}}}
+func guardedOnly(id string) *admissionregistrationv1.MatchResources {
+	return &admissionregistrationv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"guarded": id}}}
 }
 
 // createForNow creates objects and has them deleted at the end of the spec.

@@ -4,14 +4,12 @@ package integration_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-
-	"sigs.k8s.io/controller-runtime/pkg/log"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/netbaseline/netbaseline/internal/localcluster"
 	"github.com/netbaseline/netbaseline/test/harness"
@@ -24,7 +22,7 @@ var (
 
 func TestIntegration(t *testing.T) {
 	RegisterFailHandler(Fail)
-	log.SetLogger(GinkgoLogr)
+	logf.SetLogger(GinkgoLogr)
 	// Generous, because the machine is shared with other suites; what works takes hundredths of a second.
 	SetDefaultEventuallyTimeout(30 * time.Second)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
@@ -44,7 +42,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 var _ = ReportAfterEach(func(report SpecReport) {
 	if report.Failed() && env != nil {
 		if seen, err := env.Kubectl(context.Background(), "get", "cnb", "-o", "wide"); err == nil {
-			fmt.Fprintln(GinkgoWriter, seen)
+			GinkgoWriter.Println(seen)
 		}
 	}
 })

@@ -10,13 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
-
-	"github.com/go-logr/logr"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/localcluster"
@@ -39,7 +38,7 @@ func TestAThousandNamespaces(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(5 * time.Minute)
 	g.SetDefaultEventuallyPollingInterval(200 * time.Millisecond)
-	log.SetLogger(logr.Discard())
+	logf.SetLogger(logr.Discard())
 	env, err := harness.Start(t.Context(), localcluster.Options{})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { g.Expect(env.Stop()).To(Succeed()) })

@@ -76,7 +76,7 @@ func TestAStatusCountsEachNamespaceWhereItBelongs(t *testing.T) {
 	for _, failure := range status.Failures {
 		named = append(named, failure.Namespace+" "+failure.Reason)
 	}
-	if diff := cmp.Diff([]string{"c Unavailable", "d Forbidden", "e Contested"}, named); diff != "" {
+	if diff := cmp.Diff([]string{"d Forbidden", "c Unavailable", "e Contested"}, named); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]v1alpha1.EnvironmentCount{{Name: "production", Namespaces: 4}}, status.Environments); diff != "" {
@@ -171,8 +171,8 @@ func TestAStatusIsLookedAtAgainWhenTimeAloneChangesIt(t *testing.T) {
 		records  records
 		want     time.Duration
 	}{
-		"nothing waits":                                     {enforcing(), records{"shop": synced()}, 0},
-		"a namespace waits":                                 {enforcing(), records{"shop": pendingSince(noon.Add(-20 * time.Second))}, 40 * time.Second},
+		"nothing waits":     {enforcing(), records{"shop": synced()}, 0},
+		"a namespace waits": {enforcing(), records{"shop": pendingSince(noon.Add(-20 * time.Second))}, 40 * time.Second},
 		"a namespace waits for longer than a minute":        {enforcing(), records{"shop": pendingSince(noon.Add(-time.Hour))}, statusInterval},
 		"a failed namespace is not a matter of time":        {enforcing(), records{"shop": failed()}, 0},
 		"a deletion is over when the API server says so":    {enforcing().Deleting(), records{"shop": synced()}, statusInterval},

@@ -64,7 +64,7 @@ func judge(candidate *governance.Candidate, summary *ledger.Summary, now time.Ti
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonDeleting, deletingMessage(summary)}
 	case !candidate.Accepted():
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, "Not accepted, so nothing is changed: " + candidate.Rejection}
-	case !summary.Complete():
+	case !summary.Complete() && !settled(candidate.Baseline):
 		return verdict{
 			metav1.ConditionUnknown, v1alpha1.ReasonProgressing,
 			fmt.Sprintf("Bringing namespaces to generation %d: %d still to do", candidate.Baseline.Generation, summary.Awaited),
@@ -81,6 +81,13 @@ func judge(candidate *governance.Candidate, summary *ledger.Summary, now time.Ti
 	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSynced, syncedMessage(summary)}
 }
 
+// settled says whether the baseline has come to an end with the spec that it has now: then a round on behalf of another baseline
+// takes nothing away from what is known.
+func settled(baseline *v1alpha1.ClusterNetworkBaseline) bool {
+	ready := meta.FindStatusCondition(baseline.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == baseline.Generation
+}
+
 // wasReady says whether the baseline was Ready with the spec that it has now.
 func wasReady(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	ready := meta.FindStatusCondition(baseline.Status.Conditions, v1alpha1.ConditionReady)
@@ -88,12 +95,11 @@ func wasReady(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 }
 
 func deletingMessage(summary *ledger.Summary) string {
-	left := summary.Counts.Governed
+	message := fmt.Sprintf("Removing policies: %s left", namespaces(summary.Counts.Governed+summary.Counts.Held))
 	if summary.Counts.Held > 0 {
-		return fmt.Sprintf("Removing policies: %s left, of which %d held: %s",
-			namespaces(left+summary.Counts.Held), summary.Counts.Held, summary.HeldMessage)
+		message += fmt.Sprintf(", of which %d held, such as %s: %s", summary.Counts.Held, summary.FirstHeld, summary.HeldMessage)
 	}
-	return fmt.Sprintf("Removing policies: %s left", namespaces(left))
+	return message + firstFailure(summary)
 }
 
 func auditMessage(counts v1alpha1.NamespaceCounts) string {
@@ -105,13 +111,16 @@ func auditMessage(counts v1alpha1.NamespaceCounts) string {
 }
 
 func unprotectedMessage(summary *ledger.Summary, count int32) string {
-	message := fmt.Sprintf("%d of %s not protected", count, namespaces(summary.Counts.Governed))
-	for _, failure := range summary.Failures {
-		if failure.Namespace == summary.Worst {
-			return fmt.Sprintf("%s; %s: %s: %s", message, failure.Namespace, failure.Reason, failure.Message)
-		}
+	return fmt.Sprintf("%d of %s not protected", count, namespaces(summary.Counts.Governed)) + firstFailure(summary)
+}
+
+// firstFailure names the most urgent namespace and its cause.
+func firstFailure(summary *ledger.Summary) string {
+	if len(summary.Failures) == 0 {
+		return ""
 	}
-	return message + "; the first is " + summary.Worst
+	first := summary.Failures[0]
+	return fmt.Sprintf("; %s: %s: %s", first.Namespace, first.Reason, first.Message)
 }
 
 func syncedMessage(summary *ledger.Summary) string {
@@ -121,10 +130,10 @@ func syncedMessage(summary *ledger.Summary) string {
 		notes = append(notes, fmt.Sprintf("%d more on the way", counts.Pending))
 	}
 	if counts.Overridden > 0 {
-		notes = append(notes, fmt.Sprintf("%d governed by a baseline of higher priority", counts.Overridden))
+		notes = append(notes, fmt.Sprintf("%d governed by another baseline", counts.Overridden))
 	}
 	if counts.Held > 0 {
-		notes = append(notes, fmt.Sprintf("%d held: %s", counts.Held, summary.HeldMessage))
+		notes = append(notes, fmt.Sprintf("%d held, such as %s: %s", counts.Held, summary.FirstHeld, summary.HeldMessage))
 	}
 	if summary.Contested > 0 {
 		notes = append(notes, fmt.Sprintf("%d contested, such as %s: somebody keeps changing its policies", summary.Contested, summary.FirstContested))

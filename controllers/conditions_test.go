@@ -29,7 +29,9 @@ import (
 var noon = time.Date(2026, time.May, 4, 12, 0, 0, 0, time.UTC)
 
 // enforcing begins the baseline that most of these tests are about.
-func enforcing() *builder.BaselineBuilder { return builder.Baseline("default").Generation(3).Finalized() }
+func enforcing() *builder.BaselineBuilder {
+	return builder.Baseline("default").Generation(3).Finalized()
+}
 
 // records is what the reconciles of namespaces have come to, by the name of the namespace.
 type records map[string]ledger.Record
@@ -37,7 +39,7 @@ type records map[string]ledger.Record
 // summarize lets a ledger see a baseline and what became of namespaces; those awaited have not been looked at yet.
 func summarize(baseline *v1alpha1.ClusterNetworkBaseline, outcomes records, awaited ...string) *ledger.Summary {
 	book := ledger.New(func(string) {})
-	book.ObserveBaseline(baseline.Name, versionOf(baseline))
+	book.Observe(ledger.Observation{Name: baseline.Name, Version: new(versionOf(baseline))})
 	book.Begin(slices.Concat(slices.Collect(maps.Keys(outcomes)), awaited), noon)
 	for namespace, record := range outcomes {
 		book.Record(namespace, book.Round(), record)
@@ -154,7 +156,7 @@ func TestEveryStateOfABaseline(t *testing.T) {
 		},
 		"ready: some are governed by another baseline": {
 			baseline: enforcing(), records: records{"shop": synced(), "web": overridden()},
-			wantReady: "True", wantReason: "Synced", wantMessage: []string{"1 namespace protected", "1 governed by a baseline of higher p"},
+			wantReady: "True", wantReason: "Synced", wantMessage: []string{"1 namespace protected", "1 governed by another baseline"},
 			wantSynced: "True", wantKstatus: kstatus.CurrentStatus,
 		},
 		"ready: one is contested, and named": {
@@ -354,6 +356,27 @@ func TestANamespaceThatWaitsForANewSpecIsNotReady(t *testing.T) {
 	baseline = reported(baseline, summarize(baseline, records{"shop": pendingSince(noon)}), noon.Add(time.Second))
 	if got := condition(t, baseline, v1alpha1.ConditionReady); got.Status != metav1.ConditionUnknown || got.Reason != v1alpha1.ReasonProgressing {
 		t.Errorf("Ready is %s because of %s", got.Status, got.Reason)
+	}
+}
+
+// A round on behalf of another baseline has every namespace looked at again. Nothing is known any less for that.
+func TestARoundForAnotherBaselineDoesNotChangeReady(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]records{"ready": {"shop": synced()}, "failed": {"shop": failed()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			settled := reported(enforcing().Obj(), summarize(enforcing().Obj(), before), noon)
+			during := reported(settled, summarize(enforcing().Obj(), before, "other"), noon.Add(time.Second))
+			if diff := cmp.Diff(settled.Status.Conditions, during.Status.Conditions); diff != "" {
+				t.Errorf("(-before +during):\n%s", diff)
+			}
+			edited := settled.DeepCopy()
+			edited.Generation++
+			edited = reported(edited, summarize(edited, before, "other"), noon.Add(time.Second))
+			if got := condition(t, edited, v1alpha1.ConditionReady); got.Status != metav1.ConditionUnknown {
+				t.Errorf("with an edited spec, Ready is %s", got.Status)
+			}
+		})
 	}
 }
 

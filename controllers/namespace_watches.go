@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
 const (
@@ -120,25 +121,25 @@ func governanceChanged() predicate.Predicate {
 
 // baselineHandler has every namespace looked at again when a baseline changes.
 func (r *namespaceReconciler) baselineHandler() handler.EventHandler {
-	present := func(ctx context.Context, baseline client.Object, q queue) {
-		r.ledger.ObserveBaseline(baseline.GetName(), versionOf(baseline))
-		r.fanOut(ctx, q)
-	}
 	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { present(ctx, e.Object, q) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { present(ctx, e.ObjectNew, q) },
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { r.fanOut(ctx, present(e.Object), q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { r.fanOut(ctx, present(e.ObjectNew), q) },
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
-			r.ledger.ForgetBaseline(e.Object.GetName())
-			r.fanOut(ctx, q)
+			r.fanOut(ctx, ledger.Observation{Name: e.Object.GetName()}, q)
 		},
 	}
 }
 
+func present(baseline client.Object) ledger.Observation {
+	return ledger.Observation{Name: baseline.GetName(), Version: new(versionOf(baseline))}
+}
+
 // fanOut enqueues every namespace at low priority, so that a new one does not wait behind them. Before the first round there is
 // nothing to do: every namespace is in the queue already.
-func (r *namespaceReconciler) fanOut(ctx context.Context, q queue) {
+func (r *namespaceReconciler) fanOut(ctx context.Context, observed ledger.Observation, q queue) {
 	r.views.invalidate()
 	if r.ledger.Round() == 0 {
+		r.ledger.Observe(observed)
 		return
 	}
 	names, err := namespaceNames(ctx, r.cache)
@@ -146,7 +147,7 @@ func (r *namespaceReconciler) fanOut(ctx context.Context, q queue) {
 		logf.FromContext(ctx).Error(err, "Could not list namespaces from the cache; they follow at the next change")
 		return
 	}
-	r.ledger.Begin(names, r.now())
+	r.ledger.Begin(names, r.now(), observed)
 	requests := make([]reconcile.Request, 0, len(names))
 	for _, name := range names {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})

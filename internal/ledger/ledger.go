@@ -97,11 +97,20 @@ func New(changed func(baseline string)) *Ledger {
 	}
 }
 
-// Begin opens a round: something changed that can concern every namespace. Until each of the given namespaces has been recorded
-// by a reconcile that began afterwards, what the ledger says is incomplete.
-func (l *Ledger) Begin(namespaces []string, now time.Time) {
+// Observation says in which version a baseline exists, or that it is gone.
+type Observation struct {
+	Name string
+	// Version is nil if the baseline is gone.
+	Version *Version
+}
+
+// Begin opens a round: something changed that can concern every namespace, such as the baselines observed. Until each of the given
+// namespaces has been recorded by a reconcile that began afterwards, what the ledger says is incomplete. A new version and its round
+// become visible together: in between, the counts of the old version would pass for those of the new one.
+func (l *Ledger) Begin(namespaces []string, now time.Time, observed ...Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.observe(observed)
 	l.round++
 	if len(l.awaited) == 0 {
 		l.began = now
@@ -113,20 +122,23 @@ func (l *Ledger) Begin(namespaces []string, now time.Time) {
 	l.notifyAll()
 }
 
-// ObserveBaseline tells the ledger which version of a baseline the current round is about, before that round begins.
-func (l *Ledger) ObserveBaseline(name string, version Version) {
+// Observe tells the ledger of baselines before the first round, which is about all of them.
+func (l *Ledger) Observe(observed ...Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.observed[name] = version
+	l.observe(observed)
 }
 
-// ForgetBaseline tells the ledger that a baseline is gone.
-func (l *Ledger) ForgetBaseline(name string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.observed, name)
-	delete(l.enforced, name)
-	delete(l.released, name)
+func (l *Ledger) observe(observed []Observation) {
+	for _, o := range observed {
+		if o.Version != nil {
+			l.observed[o.Name] = *o.Version
+			continue
+		}
+		delete(l.observed, o.Name)
+		delete(l.enforced, o.Name)
+		delete(l.released, o.Name)
+	}
 }
 
 // Round returns the current round. A reconcile reads it before anything else and gives it to Record at its end.

@@ -23,17 +23,15 @@ type Summary struct {
 	Counts           v1alpha1.NamespaceCounts
 	Environments     []v1alpha1.EnvironmentCount
 	EnvironmentCount int32
-	// Failures are the first failing, waiting and contested namespaces by name.
+	// Failures are namespaces to look at: the failed ones, then the pending, the oldest first, then the contested; equal ones by name.
 	Failures []v1alpha1.NamespaceFailure
-	// Worst is the first namespace that is Failed, or else the one that has been Pending longest; "" for none.
-	Worst string
 	// OldestPending is when the namespace that has been Pending longest became so; zero if none is.
 	OldestPending time.Time
 	// Contested is how many namespaces are contested, and FirstContested the first of them by name.
 	Contested      int
 	FirstContested string
-	// HeldReason and HeldMessage are those of the first held namespace by name.
-	HeldReason, HeldMessage string
+	// FirstHeld is the first held namespace by name, and HeldMessage says why it is held.
+	FirstHeld, HeldMessage string
 }
 
 // Complete says whether every namespace has been seen since the last change.
@@ -107,25 +105,27 @@ func (l *Ledger) Summarize(baseline string) Summary {
 	summary.Environments, summary.EnvironmentCount = largest(s.environments)
 	l.addAttention(&summary, s)
 	if len(s.held) > 0 {
-		first := l.records[slices.Min(slices.Collect(maps.Keys(s.held)))]
-		summary.HeldReason, summary.HeldMessage = first.Reason, first.Message
+		summary.FirstHeld = slices.Min(slices.Collect(maps.Keys(s.held)))
+		summary.HeldMessage = l.records[summary.FirstHeld].Message
 	}
 	return summary
 }
 
 func (l *Ledger) addAttention(summary *Summary, s *sum) {
-	var worstPending string
-	for _, namespace := range slices.Sorted(maps.Keys(s.attention)) {
+	namespaces := slices.SortedFunc(maps.Keys(s.attention), func(a, b string) int {
+		first, second := l.records[a], l.records[b]
+		return cmp.Or(cmp.Compare(first.urgency(), second.urgency()), first.Since.Compare(second.Since), cmp.Compare(a, b))
+	})
+	for _, namespace := range namespaces {
 		record := l.records[namespace]
 		if record.Contested {
 			summary.Contested++
-			summary.FirstContested = cmp.Or(summary.FirstContested, namespace)
+			if summary.Contested == 1 || namespace < summary.FirstContested {
+				summary.FirstContested = namespace
+			}
 		}
-		if record.State == Failed {
-			summary.Worst = cmp.Or(summary.Worst, namespace)
-		}
-		if record.State == Pending && (worstPending == "" || record.Since.Before(summary.OldestPending)) {
-			worstPending, summary.OldestPending = namespace, record.Since
+		if record.State == Pending && (summary.OldestPending.IsZero() || record.Since.Before(summary.OldestPending)) {
+			summary.OldestPending = record.Since
 		}
 		if record.Reason != "" && len(summary.Failures) < v1alpha1.MaxStatusFailures {
 			summary.Failures = append(summary.Failures, v1alpha1.NamespaceFailure{
@@ -133,7 +133,17 @@ func (l *Ledger) addAttention(summary *Summary, s *sum) {
 			})
 		}
 	}
-	summary.Worst = cmp.Or(summary.Worst, worstPending)
+}
+
+// urgency orders records by how much they need a human, the most urgent first.
+func (r Record) urgency() int {
+	switch {
+	case r.State == Failed:
+		return 0
+	case r.State == Pending:
+		return 1
+	}
+	return 2
 }
 
 func largest(environments map[string]int32) ([]v1alpha1.EnvironmentCount, int32) {

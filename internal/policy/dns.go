@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"net/netip"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,7 +39,7 @@ func allowDNS(spec *v1alpha1.ClusterNetworkBaselineSpec) *networkingv1.NetworkPo
 
 func dnsPeer(peer *v1alpha1.DNSPeer) networkingv1.NetworkPolicyPeer {
 	if peer.CIDR != "" {
-		return networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: peer.CIDR}}
+		return networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: canonicalCIDR(peer.CIDR)}}
 	}
 	rendered := networkingv1.NetworkPolicyPeer{
 		// The one label of a namespace that nobody can forge.
@@ -47,4 +49,13 @@ func dnsPeer(peer *v1alpha1.DNSPeer) networkingv1.NetworkPolicyPeer {
 		rendered.PodSelector = peer.PodSelector.AsLabelSelector()
 	}
 	return rendered
+}
+
+// canonicalCIDR writes a range in its canonical form. The API server accepts others, with a warning at every write.
+func canonicalCIDR(cidr string) string {
+	prefix, err := netip.ParsePrefix(cidr)
+	if err != nil {
+		return cidr // not reached: Validate has parsed it
+	}
+	return prefix.String()
 }

@@ -14,12 +14,15 @@ const (
 
 // ClusterNetworkBaselineStatus is what netbaseline has done about a baseline.
 type ClusterNetworkBaselineStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of; -1 until the operator has seen the baseline.
+	// observedGeneration is the generation of the spec that this status speaks
+	// of; -1 until the operator has seen the baseline.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Accepted (the spec can be carried out), Synced (every governed namespace has its policies), Ready (both), and,
-	// only while nothing but a human can help, Stalled.
+	// conditions are Accepted (the spec can be carried out), Synced (every
+	// governed namespace has its policies), Ready (both), and, only while nothing
+	// but a human can help, Stalled. Ready's message is the STATUS column of
+	// kubectl get cnb.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -30,7 +33,8 @@ type ClusterNetworkBaselineStatus struct {
 	// +optional
 	Namespaces NamespaceCounts `json:"namespaces,omitzero"`
 
-	// environments lists the environments among the governed namespaces, the 20 largest first.
+	// environments lists the environments among the governed namespaces, the
+	// largest first, at most 20.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -42,7 +46,8 @@ type ClusterNetworkBaselineStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	EnvironmentCount int32 `json:"environmentCount,omitempty"`
 
-	// failures names namespaces that need attention and why, the first 10 by name.
+	// failures names namespaces that need attention and why: the first by name,
+	// at most 10.
 	// +optional
 	// +listType=map
 	// +listMapKey=namespace
@@ -57,12 +62,14 @@ type NamespaceCounts struct {
 	// +kubebuilder:validation:Minimum=0
 	Matched int32 `json:"matched"`
 
-	// governed is how many of them this baseline governs; each is synced, pending or failed.
+	// governed is how many of them this baseline governs; each is synced, pending
+	// or failed.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Governed int32 `json:"governed"`
 
-	// synced is how many governed namespaces have exactly the policies that the baseline asks for.
+	// synced is how many governed namespaces have exactly the policies that the
+	// baseline asks for.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Synced int32 `json:"synced"`
@@ -72,12 +79,14 @@ type NamespaceCounts struct {
 	// +kubebuilder:validation:Minimum=0
 	Pending int32 `json:"pending"`
 
-	// failed is how many governed namespaces refuse their policies for a reason that does not pass by itself.
+	// failed is how many governed namespaces refuse their policies for a reason
+	// that does not pass by itself.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Failed int32 `json:"failed"`
 
-	// held is how many namespaces keep policies of this baseline untouched, because it is not certain that they may be changed or removed.
+	// held is how many namespaces keep policies of this baseline untouched,
+	// because it is not certain that they may be changed or removed.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Held int32 `json:"held"`

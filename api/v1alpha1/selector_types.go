@@ -8,18 +8,23 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:XValidation:rule="!format.labelValue().validate(self).hasValue()",message="not a label value: write at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit, or leave it empty"
 type LabelValue string
 
-// LabelKey is the key of a Kubernetes label, with or without a prefix: team, example.com/team.
+// LabelKey is the key of a Kubernetes label, with or without a prefix: team,
+// example.com/team.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=317
-// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="not a label key: write a name such as 'team' or, with a DNS prefix, 'example.com/team'"
+// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="not a label key: write at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit, such as 'team'; a lower-case DNS name may come before it, as in 'example.com/team'"
 type LabelKey string
 
-// NamespaceSelector chooses namespaces by their labels. It is written like any Kubernetes label selector: all of its parts must hold, and {} chooses every namespace.
+// NamespaceSelector chooses namespaces by their labels. It is written like any
+// Kubernetes label selector: all of its parts must hold, and {} chooses every
+// namespace.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.matchLabels) || self.matchLabels.all(k, !format.qualifiedName().validate(k).hasValue())",fieldPath=".matchLabels",message="a key is not a label key: write names such as 'team' or, with a DNS prefix, 'example.com/team'"
+// +kubebuilder:validation:XValidation:rule="!has(self.matchLabels) || self.matchLabels.all(k, !format.qualifiedName().validate(k).hasValue())",fieldPath=".matchLabels",message="a key is not a label key",messageExpression=`"'" + self.matchLabels.filter(k, format.qualifiedName().validate(k).hasValue())[0] + "' is not a label key: write at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit, such as 'team'; a lower-case DNS name may come before it, as in 'example.com/team'"`
 type NamespaceSelector struct {
-	// matchLabels lists labels that a namespace must carry, each with exactly this value; at most 32.
+	// matchLabels lists labels that a namespace must carry, each with exactly
+	// this value; at most 32. For a label whose value is empty write "":
+	// Kubernetes drops a null, and the label with it.
 	// Example: {team: payments}
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
@@ -39,25 +44,33 @@ type NamespaceSelector struct {
 // +kubebuilder:validation:XValidation:rule="self.operator in ['In', 'NotIn'] || !has(self.values) || size(self.values) == 0",fieldPath=".values",message="operators Exists and DoesNotExist take no values: remove values, or use In or NotIn"
 type NamespaceSelectorRequirement struct {
 	// key is the label that this condition is about.
+	// Example: environment
 	// +required
 	Key LabelKey `json:"key,omitempty"`
 
-	// operator says how the label is compared: In and NotIn with values, Exists and DoesNotExist without.
+	// operator says how the label is compared. In: its value is one of values.
+	// NotIn: it is none of them, or the label is absent. Exists: it has any value.
+	// DoesNotExist: the label is absent.
 	// +required
 	Operator LabelSelectorOperator `json:"operator,omitempty"`
 
-	// values are what In and NotIn compare with; at most 32.
+	// values are what In and NotIn compare with, at most 32; Exists and
+	// DoesNotExist take none.
+	// Example: [production, staging]
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	Values []LabelValue `json:"values,omitempty"`
 }
 
-// PodSelector chooses pods by their labels. It is written like any Kubernetes label selector: all of its parts must hold, and {} chooses every pod.
+// PodSelector chooses pods by their labels. It is written like any Kubernetes
+// label selector: all of its parts must hold, and {} chooses every pod.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.matchLabels) || self.matchLabels.all(k, !format.qualifiedName().validate(k).hasValue())",fieldPath=".matchLabels",message="a key is not a label key: write names such as 'k8s-app' or, with a DNS prefix, 'example.com/app'"
+// +kubebuilder:validation:XValidation:rule="!has(self.matchLabels) || self.matchLabels.all(k, !format.qualifiedName().validate(k).hasValue())",fieldPath=".matchLabels",message="a key is not a label key",messageExpression=`"'" + self.matchLabels.filter(k, format.qualifiedName().validate(k).hasValue())[0] + "' is not a label key: write at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit, such as 'team'; a lower-case DNS name may come before it, as in 'example.com/team'"`
 type PodSelector struct {
-	// matchLabels lists labels that a pod must carry, each with exactly this value; at most 16.
+	// matchLabels lists labels that a pod must carry, each with exactly
+	// this value; at most 16. For a label whose value is empty write "":
+	// Kubernetes drops a null, and the label with it.
 	// Example: {k8s-app: kube-dns}
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
@@ -77,14 +90,19 @@ type PodSelector struct {
 // +kubebuilder:validation:XValidation:rule="self.operator in ['In', 'NotIn'] || !has(self.values) || size(self.values) == 0",fieldPath=".values",message="operators Exists and DoesNotExist take no values: remove values, or use In or NotIn"
 type PodSelectorRequirement struct {
 	// key is the label that this condition is about.
+	// Example: k8s-app
 	// +required
 	Key LabelKey `json:"key,omitempty"`
 
-	// operator says how the label is compared: In and NotIn with values, Exists and DoesNotExist without.
+	// operator says how the label is compared. In: its value is one of values.
+	// NotIn: it is none of them, or the label is absent. Exists: it has any value.
+	// DoesNotExist: the label is absent.
 	// +required
 	Operator LabelSelectorOperator `json:"operator,omitempty"`
 
-	// values are what In and NotIn compare with; at most 16.
+	// values are what In and NotIn compare with, at most 16; Exists and
+	// DoesNotExist take none.
+	// Example: [kube-dns, node-local-dns]
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16

@@ -1,0 +1,117 @@
+// Package schema_test asks a real API server what the CustomResourceDefinition accepts and refuses, and how it says so.
+package schema_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/controllers"
+	"github.com/netbaseline/netbaseline/internal/localcluster"
+	"github.com/netbaseline/netbaseline/test/harness"
+)
+
+var (
+	// environment is one API server for the whole package. No operator runs in it: every object stays as the schema left it.
+	environment *harness.Environment
+	// admin may do everything. It does not print the warnings of the API server, of which the random specs would bring many.
+	admin client.Client
+)
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	environment, err = harness.Start(context.Background(), localcluster.Options{})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, environment.Stop()) }()
+	config := environment.Cluster.Config()
+	config.WarningHandlerWithContext = rest.NoWarnings{}
+	if admin, err = client.New(config, client.Options{Scheme: controllers.NewScheme()}); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// object makes a baseline of a piece of YAML: a spec, to which an empty namespaceSelector is added if it has none, or, where it
+// says metadata or spec itself, the whole object.
+func object(t *testing.T, document string) *unstructured.Unstructured {
+	t.Helper()
+	content := map[string]any{}
+	if err := yaml.UnmarshalStrict([]byte(document), &content); err != nil {
+		t.Fatalf("the case is no YAML: %v\n%s", err, document)
+	}
+	_, hasSpec := content["spec"]
+	_, hasMetadata := content["metadata"]
+	if !hasSpec && !hasMetadata {
+		if _, ok := content["namespaceSelector"]; !ok {
+			content["namespaceSelector"] = map[string]any{}
+		}
+		content = map[string]any{"spec": content}
+	}
+	baseline := &unstructured.Unstructured{Object: content}
+	baseline.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("ClusterNetworkBaseline"))
+	if !hasMetadata {
+		baseline.SetName("case")
+	}
+	return baseline
+}
+
+// offer has the API server validate and default a baseline without storing it, and returns what it would store. A field that the
+// schema does not know is an error.
+func offer(t *testing.T, document string) (*unstructured.Unstructured, error) {
+	t.Helper()
+	baseline := object(t, document)
+	err := admin.Create(t.Context(), baseline, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
+	return baseline, err
+}
+
+// accept is offer for what must be accepted.
+func accept(t *testing.T, document string) *unstructured.Unstructured {
+	t.Helper()
+	baseline, err := offer(t, document)
+	if err != nil {
+		t.Fatalf("refused: %v\n%s", err, abridge(document))
+	}
+	return baseline
+}
+
+// complaints returns what the API server says about an invalid object, one line for each mistake, without its remark that it has
+// not looked any further.
+func complaints(err error) []metav1.StatusCause {
+	status, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok || !apierrors.IsInvalid(err) || status.ErrStatus.Details == nil {
+		return nil
+	}
+	return slices.DeleteFunc(status.ErrStatus.Details.Causes, func(cause metav1.StatusCause) bool {
+		return strings.Contains(cause.Message, "some validation rules were not checked")
+	})
+}
+
+func abridge(text string) string {
+	const limit = 400
+	if len(text) <= limit {
+		return text
+	}
+	return text[:limit] + "…"
+}

@@ -58,7 +58,6 @@ func judgeSpec(candidate *governance.Candidate) verdict {
 
 // judge says whether a baseline is Ready, and why, in words for whoever reads nothing else.
 func judge(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) verdict {
-	counts := summary.Counts
 	switch {
 	case candidate.Deleting():
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonDeleting, deletingMessage(summary)}
@@ -70,12 +69,20 @@ func judge(candidate *governance.Candidate, summary *ledger.Summary, now time.Ti
 			fmt.Sprintf("Bringing namespaces to generation %d: %d still to do", candidate.Baseline.Generation, summary.Awaited),
 		}
 	case candidate.Baseline.Spec.Mode == v1alpha1.ModeAudit:
-		return verdict{metav1.ConditionTrue, v1alpha1.ReasonAudit, auditMessage(counts)}
+		return verdict{metav1.ConditionTrue, v1alpha1.ReasonAudit, auditMessage(summary.Counts)}
+	}
+	return judgeNamespaces(candidate.Baseline, summary, now)
+}
+
+// judgeNamespaces says whether every governed namespace has its policies.
+func judgeNamespaces(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary, now time.Time) verdict {
+	counts := summary.Counts
+	switch {
 	case counts.Failed > 0:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonNamespacesFailed, unprotectedMessage(summary, counts.Failed)}
 	case counts.Pending > 0 && now.Sub(summary.OldestPending) >= slowAfter:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonSlow, unprotectedMessage(summary, counts.Pending)}
-	case counts.Pending > 0 && !wasReady(candidate.Baseline):
+	case counts.Pending > 0 && !wasReady(baseline):
 		return verdict{metav1.ConditionUnknown, v1alpha1.ReasonProgressing, unprotectedMessage(summary, counts.Pending)}
 	}
 	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSynced, syncedMessage(summary)}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -123,6 +124,7 @@ func (e *Environment) Kubectl(ctx context.Context, args ...string) (string, erro
 // KubectlWithInput is Kubectl with something on standard input.
 func (e *Environment) KubectlWithInput(ctx context.Context, input string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, e.Cluster.Kubectl(), append([]string{"--kubeconfig", e.Cluster.KubeconfigPath()}, args...)...)
+	command.Env = append(os.Environ(), "KUBECACHEDIR="+filepath.Join(e.Cluster.Dir(), "kubectl-cache")) // not in the user's home
 	command.Stdin = strings.NewReader(input)
 	var complaints strings.Builder
 	command.Stderr = &complaints

@@ -80,10 +80,15 @@ var _ = Describe("A policy of ours", func() {
 		Entry("names another baseline", v1alpha1.DefaultDenyName, `{"metadata":{"labels":{"policy.netbaseline.dev/baseline":"other"}}}`),
 		Entry("strips all labels and opens it", v1alpha1.DefaultDenyName, `{"metadata":{"labels":null},"spec":{"ingress":[{}]}}`),
 		Entry("strips the annotations", v1alpha1.DefaultDenyName, `{"metadata":{"annotations":null}}`),
-		Entry("adds an owner", v1alpha1.DefaultDenyName,
-			`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"kube-system","uid":"0f0e0d0c"}]}}`),
 		Entry("opens it and resets managedFields", v1alpha1.DefaultDenyName, `{"metadata":{"managedFields":[{}]},"spec":{"ingress":[{}]}}`),
 	)
+
+	It("loses an owner that a tenant gives it, or is made again where garbage collection was faster", func(ctx SpecContext) {
+		patch(ctx, namespace.Name, v1alpha1.DefaultDenyName,
+			`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"kube-system","uid":"0f0e0d0c"}]}}`)
+		protects(ctx, baseline, namespace)
+		Expect(getPolicy(ctx, namespace.Name, v1alpha1.DefaultDenyName).OwnerReferences).To(BeEmpty())
+	})
 
 	It("is not written when only managedFields are reset, or foreign metadata is added", func(ctx SpecContext) {
 		patch(ctx, namespace.Name, v1alpha1.DefaultDenyName, `{"metadata":{"managedFields":[{}]}}`)

@@ -65,7 +65,7 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 }
 
 // compactPolicy replaces a policy, on its way into the cache, by what plan.Observe says of it: three policies of a namespace then take
-// about 1 KiB instead of 10. The hash goes into GenerateName and the verdict on the metadata into Generation, two fields that nothing reads.
+// about 1 KiB instead of 10. Hash and owner go into GenerateName and the verdict on the metadata into Generation, two fields that nothing reads.
 func compactPolicy(object any) (any, error) {
 	full, ok := object.(*networkingv1.NetworkPolicy)
 	if !ok || isCompact(full) {
@@ -78,8 +78,7 @@ func compactPolicy(object any) (any, error) {
 		UID:               full.UID,
 		ResourceVersion:   full.ResourceVersion,
 		DeletionTimestamp: full.DeletionTimestamp,
-		Labels:            ownerLabels(observed.Owner),
-		GenerateName:      interned(string(observed.SpecHash[:])),
+		GenerateName:      interned(string(observed.SpecHash[:]) + observed.Owner),
 	}}
 	if observed.MetadataIntact {
 		compact.Generation = intact
@@ -92,7 +91,7 @@ const intact = 1
 
 // isCompact says whether a policy has been through compactPolicy before. The API server always fills in policyTypes.
 func isCompact(object *networkingv1.NetworkPolicy) bool {
-	return len(object.Spec.PolicyTypes) == 0 && len(object.GenerateName) == len(policy.Hash{})
+	return len(object.Spec.PolicyTypes) == 0 && len(object.GenerateName) >= len(policy.Hash{})
 }
 
 // observeCompact returns what compactPolicy kept.
@@ -100,11 +99,10 @@ func observeCompact(object *networkingv1.NetworkPolicy) plan.Observed {
 	observed := plan.Observed{
 		UID:             object.UID,
 		ResourceVersion: object.ResourceVersion,
-		Owner:           object.Labels[v1alpha1.BaselineLabel],
 		MetadataIntact:  object.Generation == intact,
 		Terminating:     !object.DeletionTimestamp.IsZero(),
 	}
-	copy(observed.SpecHash[:], object.GenerateName)
+	observed.Owner = object.GenerateName[copy(observed.SpecHash[:], object.GenerateName):]
 	return observed
 }
 

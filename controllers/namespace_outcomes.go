@@ -109,9 +109,10 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	contested, _ := r.drift.contested(name, r.now())
 	for i := range written {
 		switch {
+		case contested: // whoever loops must not fill the cluster with events
 		case written[i].TakenOver:
 			r.events.takenOver(&written[i])
-		case drifted && !contested:
+		case drifted:
 			r.events.repaired(&written[i])
 		}
 	}

@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
+	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,6 +27,18 @@ import (
 // maxReplacedSpec is the size, in bytes, up to which the spec of a replaced foreign policy is kept in an annotation. All
 // annotations of an object together may have 256 KiB, and nobody reads more than a few pages by hand.
 const maxReplacedSpec = 16 << 10
+
+// maxForeignMetadata is the size, in bytes, up to which foreign labels, annotations and finalizers of a policy are kept, and
+// maxManagers how many entries of managedFields. Whoever could fill the object to the API server's limits could keep us from
+// writing it, and so keep it open: annotations may have 256 KiB, and an object about 1.5 MiB.
+const (
+	maxForeignMetadata = 64 << 10
+	maxManagers        = 32
+)
+
+// conflictRetry retries a write once when somebody else was faster. Who keeps being faster is met by the next reconcile, whose
+// rate is bounded.
+var conflictRetry = wait.Backoff{Steps: 2, Duration: 5 * time.Millisecond, Jitter: 0.5}
 
 // Executor carries out plans. Live must read from the API server itself: a cache may lag behind or leave objects out.
 type Executor struct {
@@ -112,7 +127,7 @@ func (e *Executor) create(ctx context.Context, step *plan.Step) (*Written, error
 // not do that: it leaves in place a rule that somebody else added.
 func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error) {
 	var written *Written
-	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+	err := retry.RetryOnConflict(conflictRetry, func() error {
 		written = nil
 		live := &networkingv1.NetworkPolicy{}
 		if err := e.Live.Get(ctx, client.ObjectKeyFromObject(step.Desired.Policy), live); err != nil {
@@ -151,9 +166,13 @@ func (e *Executor) remove(ctx context.Context, step *plan.Step) (*Written, error
 	return &Written{Operation: plan.Delete, Object: object}, nil
 }
 
-// replacement returns the live object with everything that is ours put right. Foreign labels and annotations stay.
+// replacement returns the live object with everything that is ours put right. Foreign labels, annotations and finalizers stay,
+// within bounds.
 func replacement(step *plan.Step, live *networkingv1.NetworkPolicy, takenOver bool) *networkingv1.NetworkPolicy {
 	desired, object := step.Desired.Policy, live.DeepCopy()
+	if sizeOf(object.Labels)+sizeOf(object.Annotations)+len(strings.Join(object.Finalizers, "")) > maxForeignMetadata {
+		object.Labels, object.Annotations, object.Finalizers = nil, nil, nil
+	}
 	object.Labels = merged(object.Labels, desired.Labels)
 	object.Annotations = merged(object.Annotations, desired.Annotations)
 	if takenOver {
@@ -162,9 +181,20 @@ func replacement(step *plan.Step, live *networkingv1.NetworkPolicy, takenOver bo
 		}
 	}
 	object.OwnerReferences = nil // through a foreign one, garbage collection would delete the policy
-	object.ManagedFields = nil
+	object.ManagedFields = nil   // as they are
+	if len(live.ManagedFields) > maxManagers {
+		object.ManagedFields = []metav1.ManagedFieldsEntry{{}} // begin anew: https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
+	}
 	desired.Spec.DeepCopyInto(&object.Spec)
 	return object
+}
+
+func sizeOf(metadata map[string]string) int {
+	size := 0
+	for key, value := range metadata {
+		size += len(key) + len(value)
+	}
+	return size
 }
 
 func takesOver(live *networkingv1.NetworkPolicy) bool { return !policy.WasOurs(live) }

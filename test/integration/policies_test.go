@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -88,6 +89,17 @@ var _ = Describe("A policy of ours", func() {
 			`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"kube-system","uid":"0f0e0d0c"}]}}`)
 		protects(ctx, baseline, namespace)
 		Expect(getPolicy(ctx, namespace.Name, v1alpha1.DefaultDenyName).OwnerReferences).To(BeEmpty())
+	})
+
+	It("is put back although a tenant has filled its annotations to the limit", func(ctx SpecContext) {
+		full, err := json.Marshal(map[string]any{
+			"metadata": map[string]any{"annotations": map[string]any{v1alpha1.DescriptionAnnotation: nil, "x": strings.Repeat("x", 256<<10-1)}},
+			"spec":     map[string]any{"ingress": []any{map[string]any{}}},
+		})
+		Expect(err).NotTo(HaveOccurred())
+		patch(ctx, namespace.Name, v1alpha1.DefaultDenyName, string(full))
+		protects(ctx, baseline, namespace)
+		Expect(getPolicy(ctx, namespace.Name, v1alpha1.DefaultDenyName).Annotations).NotTo(HaveKey("x"))
 	})
 
 	It("is not written when only managedFields are reset, or foreign metadata is added", func(ctx SpecContext) {

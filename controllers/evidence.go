@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -13,6 +14,7 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/governance"
 	"github.com/netbaseline/netbaseline/internal/plan"
+	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
 // crdName is the name of our CustomResourceDefinition.
@@ -47,16 +49,19 @@ func (w *witness) testify(ctx context.Context, name string) (*governance.View, *
 	return view, namespace, inventory, governance.Evidence{Live: true, CRDTerminating: terminating}, nil
 }
 
-// inventory lists, without any filter, the policies of a namespace and keeps those under claimed names.
+// inventory reads, without any filter, the policies under claimed names in a namespace. It reads them one by one: a list would hold
+// whatever else a tenant has put there, and he could fill our memory.
 func (w *witness) inventory(ctx context.Context, namespace string) (plan.Inventory, error) {
-	list := &networkingv1.NetworkPolicyList{}
-	if err := w.live.List(ctx, list, client.InNamespace(namespace)); err != nil {
-		return nil, fmt.Errorf("list policies: %w", err)
-	}
 	inventory := plan.Inventory{}
-	for i := range list.Items {
-		if v1alpha1.IsPolicyName(list.Items[i].Name) {
-			inventory[list.Items[i].Name] = plan.Observe(&list.Items[i])
+	for _, name := range policy.Names {
+		object := &networkingv1.NetworkPolicy{}
+		err := w.live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object)
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return nil, fmt.Errorf("read policy %s: %w", name, err)
+		default:
+			inventory[name] = plan.Observe(object)
 		}
 	}
 	return inventory, nil
@@ -76,17 +81,25 @@ func (w *witness) crdTerminating(ctx context.Context) (bool, error) {
 	return !crd.DeletionTimestamp.IsZero(), nil
 }
 
+// remainingPage is how many objects are asked for at a time. Few, because whoever may create policies can give each about 1 MiB of
+// labels, and enough, because the first policy of ours settles the question.
+const remainingPage = 20
+
 // policiesRemain says whether any policy made for a baseline is left anywhere.
 func (w *witness) policiesRemain(ctx context.Context, baseline string) (bool, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicyList"))
-	if err := w.live.List(ctx, list, client.MatchingLabels{v1alpha1.BaselineLabel: baseline}); err != nil {
-		return false, fmt.Errorf("list the policies of baseline %q: %w", baseline, err)
-	}
-	for i := range list.Items {
-		if v1alpha1.IsPolicyName(list.Items[i].Name) {
+	for {
+		err := w.live.List(ctx, list, client.MatchingLabels{v1alpha1.BaselineLabel: baseline}, client.Limit(remainingPage), client.Continue(list.Continue))
+		if err != nil {
+			return false, fmt.Errorf("list the policies of baseline %q: %w", baseline, err)
+		}
+		ours := func(object metav1.PartialObjectMetadata) bool { return v1alpha1.IsPolicyName(object.Name) }
+		if slices.ContainsFunc(list.Items, ours) {
 			return true, nil
 		}
+		if list.Continue == "" {
+			return false, nil
+		}
 	}
-	return false, nil
 }

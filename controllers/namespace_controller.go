@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -32,6 +33,7 @@ type namespaceReconciler struct {
 	sightings *sightings
 	events    *announcer
 	metrics   *metrics
+	retries   workqueue.TypedRateLimiter[string] // of namespaces whose refusal is known
 	now       func() time.Time
 
 	firstRound sync.Once
@@ -43,6 +45,7 @@ type situation struct {
 	labels    map[string]string // of the namespace
 	view      *governance.View
 	inventory plan.Inventory
+	versions  map[string]string // resource versions of the policies, as the cache shows them
 	evidence  governance.Evidence
 	previous  ledger.Record
 	// again is when to look again because the inventory has in it what the cache does not show yet.
@@ -71,6 +74,9 @@ func (r *namespaceReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 		return ctrl.Result{}, err
 	}
 	result := r.converge(ctx, seen)
+	if result.err != nil {
+		r.own.distrust(request.Name) // the queue decides when to look again, and that may be late
+	}
 	r.ledger.Record(request.Name, round, result.record)
 	return ctrl.Result{RequeueAfter: soonest(result.again, seen.again)}, result.err
 }
@@ -92,6 +98,7 @@ func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation
 	if seen.inventory, err = cachedInventory(ctx, r.cache, name); err != nil {
 		return nil, err
 	}
+	seen.versions = seen.inventory.Versions()
 	seen.again = r.own.overlay(name, own, seen.inventory, r.now())
 	seen.previous, _ = r.ledger.Get(name)
 	return seen, nil
@@ -101,6 +108,10 @@ func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation
 func (r *namespaceReconciler) converge(ctx context.Context, seen *situation) outcome {
 	decision := governance.Decide(seen.view, seen.subject(), seen.evidence)
 	if decision.Action == governance.Confirm {
+		removal := plan.Remove(seen.namespace.Name, decision.Owners, seen.inventory)
+		if wait := r.drift.wait(seen.namespace.Name, removal, seen.inventory, r.now()); wait > 0 {
+			return outcome{record: seen.previous, again: wait}
+		}
 		if err := r.confirm(ctx, seen); err != nil {
 			return unconfirmed(decision, err)
 		}
@@ -154,13 +165,16 @@ func soonest(a, b time.Duration) time.Duration {
 func (r *namespaceReconciler) forget(namespace string) {
 	r.ledger.Forget(namespace)
 	r.drift.forget(namespace)
+	r.retries.Forget(namespace)
 	r.sightings.drop(namespace)
 }
+
+func (s *situation) terminating() bool { return !s.namespace.DeletionTimestamp.IsZero() }
 
 func (s *situation) subject() governance.Subject {
 	return governance.Subject{
 		Namespace:   policy.Namespace{Name: s.namespace.Name, Labels: s.labels},
-		Terminating: !s.namespace.DeletionTimestamp.IsZero(),
+		Terminating: s.terminating(),
 		Owners:      s.inventory.Owners(),
 	}
 }

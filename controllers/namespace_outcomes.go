@@ -24,33 +24,55 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	target := targetRecord(seen, decision)
 	steps, err := r.plan(ctx, seen, decision)
 	if err != nil {
-		return r.refused(target, err)
+		return r.refused(seen, target, err)
 	}
-	drifted := seen.previous.SameTarget(target) && (seen.previous.State == ledger.Synced || seen.previous.Reason == v1alpha1.ReasonConflict)
 	if wait := r.drift.wait(name, steps, seen.inventory, now); wait > 0 {
 		return r.postponed(seen, target, wait)
 	}
-	written, err := r.executor.Execute(ctx, steps)
-	r.own.note(written, seen.inventory, r.now())
-	r.report(seen, decision, written, drifted)
+	written, err := r.execute(ctx, seen, steps)
+	r.report(seen, decision, written, drifted(seen, target, written))
 	switch {
-	case err != nil && apply.NamespaceGone(err):
-		return outcome{record: ledger.Record{Selecting: decision.Selecting}}
+	case seen.terminating() || err != nil && apply.NamespaceGone(err):
+		return outcome{record: ledger.Record{Selecting: decision.Selecting}} // there is nothing left to protect, or to report
 	case err != nil:
 		r.remember(name, err)
-		return r.refused(target, err)
+		return r.refused(seen, target, err)
 	}
 	r.drift.clearAltered(name)
-	if seenAt, ok := r.sightings.take(name); ok {
+	r.retries.Forget(name)
+	if seenAt, ok := r.sightings.take(name); ok && len(written) > 0 {
 		r.metrics.protection.Observe(r.now().Sub(seenAt).Seconds())
 	}
 	return r.synced(target, name)
+}
+
+// execute carries out a plan, and remembers what was written until the cache shows it.
+func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, steps plan.Plan) ([]apply.Written, error) {
+	if steps.Len() == 0 {
+		return nil, nil
+	}
+	r.own.begin(seen.namespace.Name)
+	written, err := r.executor.Execute(ctx, steps)
+	r.own.note(seen.namespace.Name, written, seen.versions, r.now())
+	return written, err
+}
+
+// drifted says whether writes were repairs: what was asked for has not changed, and was in place, or something else lay there.
+func drifted(seen *situation, target ledger.Record, written []apply.Written) bool {
+	if !seen.previous.SameTarget(target) {
+		return false
+	}
+	replaced := slices.ContainsFunc(written, func(w apply.Written) bool { return w.Operation == plan.Update })
+	return replaced && seen.previous.Reason != v1alpha1.ReasonAlteredByAdmission || seen.previous.State == ledger.Synced || seen.previous.Reason == v1alpha1.ReasonConflict
 }
 
 // plan compares what must be with what is. A plan that removes something is made again on a live view.
 func (r *namespaceReconciler) plan(ctx context.Context, seen *situation, decision governance.Decision) (plan.Plan, error) {
 	desired := policy.Render(decision.Governor.Baseline, policy.Namespace{Name: seen.namespace.Name, Labels: seen.labels})
 	steps := plan.Converge(seen.namespace.Name, desired, seen.inventory, r.sideBySide(seen))
+	if seen.terminating() {
+		return steps.UpdatesOnly(), nil
+	}
 	if !steps.Deletes() {
 		return steps, nil
 	}
@@ -79,11 +101,14 @@ func (r *namespaceReconciler) release(ctx context.Context, seen *situation, deci
 		return outcome{record: record}
 	case err != nil:
 		record.Baseline = decision.Owners[0]
-		return r.refused(record, fmt.Errorf("remove policies: %w", err))
+		return r.refused(seen, record, fmt.Errorf("remove policies: %w", err))
 	}
 	if len(written) > 0 {
 		for _, owner := range decision.Owners {
 			r.ledger.NoteReleased(owner, name)
+		}
+		if seen.previous.State == ledger.Unmanaged {
+			r.drift.disturbed(name, r.now()) // nothing of ours was here before: somebody made it, and may do so again
 		}
 	}
 	if kept := terminatingPolicies(seen.inventory, decision.Owners); len(kept) > 0 {
@@ -180,15 +205,25 @@ func (r *namespaceReconciler) postponed(seen *situation, target ledger.Record, w
 }
 
 // refused concludes a reconcile that failed.
-func (r *namespaceReconciler) refused(record ledger.Record, err error) outcome {
-	refusal := apply.Explain(err)
+func (r *namespaceReconciler) refused(seen *situation, record ledger.Record, err error) outcome {
+	name, refusal := seen.namespace.Name, apply.Explain(err)
+	r.drift.bound(name) // what is refused is tried again whenever somebody touches the policies
 	record.State, record.Reason, record.Message, record.Since = ledger.Pending, refusal.Reason, refusal.Message, r.now()
+	record.Contested, _ = r.drift.contested(name, r.now())
 	if refusal.Permanent {
 		record.State, record.Since = ledger.Failed, time.Time{}
 	}
-	if refusal.Reason == v1alpha1.ReasonConflict {
+	stuck := seen.previous.State == ledger.Failed && seen.previous.SameTarget(record)
+	switch {
+	case refusal.Reason == v1alpha1.ReasonConflict && stuck:
+		return outcome{record: seen.previous, again: firstRetry} // somebody else's haste does not hide what is wrong
+	case refusal.Reason == v1alpha1.ReasonConflict:
 		// Somebody else writes at the same moment. That is no error, and a growing delay would play into his hands.
 		return outcome{record: record, again: firstRetry}
+	case refusal.Reason == v1alpha1.ReasonAlteredByAdmission:
+		return outcome{record: record, again: alteredRetry} // to write again before that is futile
+	case stuck && refusal.Reason == seen.previous.Reason:
+		return outcome{record: record, again: r.retries.When(name)} // it is in the log already
 	}
 	return outcome{record: record, err: err}
 }

@@ -63,7 +63,7 @@ func (r *namespaceReconciler) namespaceHandler() handler.EventHandler {
 	enqueue := &handler.EnqueueRequestForObject{}
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
-			if !e.IsInInitialList {
+			if !e.IsInInitialList && r.ledger.Round() > 0 { // not what another leader protects meanwhile
 				r.sightings.add(e.Object.GetName(), r.now())
 			}
 			enqueue.Create(ctx, e, q)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/internal/apply"
@@ -16,10 +17,13 @@ import (
 // It is short, because a watch that broke at just that moment would never report that somebody has deleted the policy since.
 const ownWritesTrust = 2 * time.Second
 
-// ownWrites remembers what was just written and the cache does not show yet, so that nothing is written twice.
+// ownWrites remembers what was just written and the cache does not show yet, so that nothing is written twice. It must never hide
+// what somebody else did since: a write that the watch has reported, or whose object it has reported gone, is not remembered.
 type ownWrites struct {
 	mu     sync.Mutex
 	recent map[types.NamespacedName]*ownWrite
+	// reported holds, for each namespace that is being written in, the resource versions and UIDs that the watch reports meanwhile.
+	reported map[string]sets.Set[string]
 }
 
 type ownWrite struct {
@@ -28,19 +32,39 @@ type ownWrite struct {
 	at       time.Time
 }
 
-func newOwnWrites() *ownWrites { return &ownWrites{recent: map[types.NamespacedName]*ownWrite{}} }
+func newOwnWrites() *ownWrites {
+	return &ownWrites{recent: map[types.NamespacedName]*ownWrite{}, reported: map[string]sets.Set[string]{}}
+}
 
-// note remembers writes that were planned on an inventory from the cache.
-func (o *ownWrites) note(written []apply.Written, cached plan.Inventory, now time.Time) {
+// begin says that writes in a namespace are about to be made; note ends that.
+func (o *ownWrites) begin(namespace string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.reported[namespace] = sets.New[string]()
+}
+
+// note remembers the writes made since begin, of those that the watch has not reported yet. Versions are the resource versions that
+// the cache showed when they were planned.
+func (o *ownWrites) note(namespace string, written []apply.Written, versions map[string]string, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	reported := o.reported[namespace]
+	delete(o.reported, namespace)
 	for i := range written {
 		object := written[i].Object
-		if written[i].Operation != plan.Delete {
-			o.recent[keyOf(object.Namespace, object.Name)] = &ownWrite{
-				before: cached[object.Name].ResourceVersion, observed: plan.Observe(object), at: now,
-			}
+		if written[i].Operation == plan.Delete || reported.Has(object.ResourceVersion) || reported.Has(string(object.UID)) {
+			continue
 		}
+		o.recent[keyOf(namespace, object.Name)] = &ownWrite{before: versions[object.Name], observed: plan.Observe(object), at: now}
+	}
+}
+
+// distrust forgets what was written in a namespace, so that only the cache counts.
+func (o *ownWrites) distrust(namespace string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, name := range policy.Names {
+		o.drop(keyOf(namespace, name))
 	}
 }
 
@@ -88,6 +112,9 @@ func (o *ownWrites) forget(key types.NamespacedName, own *ownWrite) {
 func (o *ownWrites) shown(object client.Object) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if reported, writing := o.reported[object.GetNamespace()]; writing {
+		reported.Insert(object.GetResourceVersion())
+	}
 	key := client.ObjectKeyFromObject(object)
 	if own, ok := o.recent[key]; ok && own.observed.ResourceVersion == object.GetResourceVersion() {
 		o.drop(key)
@@ -98,6 +125,9 @@ func (o *ownWrites) shown(object client.Object) {
 func (o *ownWrites) deleted(object client.Object) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if reported, writing := o.reported[object.GetNamespace()]; writing {
+		reported.Insert(string(object.GetUID()))
+	}
 	key := client.ObjectKeyFromObject(object)
 	if own, ok := o.recent[key]; ok && own.observed.UID == object.GetUID() {
 		o.drop(key)
@@ -106,6 +136,9 @@ func (o *ownWrites) deleted(object client.Object) {
 
 // drop forgets a write. A map never gives memory back, so an empty one is replaced.
 func (o *ownWrites) drop(key types.NamespacedName) {
+	if _, ok := o.recent[key]; !ok {
+		return
+	}
 	delete(o.recent, key)
 	if len(o.recent) == 0 {
 		o.recent = map[types.NamespacedName]*ownWrite{}

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -63,6 +64,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		sightings: newSightings(),
 		events:    events,
 		metrics:   meters,
+		retries:   workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
 		now:       time.Now,
 	}
 	if err := namespaces.setup(mgr, names); err != nil {

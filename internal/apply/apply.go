@@ -10,13 +10,10 @@ import (
 	"maps"
 	"strings"
 	"sync"
-	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
@@ -28,17 +25,10 @@ import (
 // annotations of an object together may have 256 KiB, and nobody reads more than a few pages by hand.
 const maxReplacedSpec = 16 << 10
 
-// maxForeignMetadata is the size, in bytes, up to which foreign labels, annotations and finalizers of a policy are kept, and
-// maxManagers how many entries of managedFields. Whoever could fill the object to the API server's limits could keep us from
-// writing it, and so keep it open: annotations may have 256 KiB, and an object about 1.5 MiB.
-const (
-	maxForeignMetadata = 64 << 10
-	maxManagers        = 32
-)
-
-// conflictRetry retries a write once when somebody else was faster. Who keeps being faster is met by the next reconcile, whose
-// rate is bounded.
-var conflictRetry = wait.Backoff{Steps: 2, Duration: 5 * time.Millisecond, Jitter: 0.5}
+// maxForeignMetadata is the size, in bytes, up to which foreign labels, annotations and finalizers of a policy are kept, and up to
+// which its managedFields are. Whoever could fill the object to the API server's limits could keep us from writing it, and so keep it
+// open: annotations may have 256 KiB, and an object about 1.5 MiB.
+const maxForeignMetadata = 64 << 10
 
 // Executor carries out plans. Live must read from the API server itself: a cache may lag behind or leave objects out.
 type Executor struct {
@@ -123,27 +113,13 @@ func (e *Executor) create(ctx context.Context, step *plan.Step) (*Written, error
 	return &Written{Operation: plan.Create, Object: object}, verify(step, object)
 }
 
-// update reads a policy live and replaces the whole of it, under the resource version that was read. Server-side apply could
-// not do that: it leaves in place a rule that somebody else added.
+// update reads a policy live and replaces the whole of it. Server-side apply could not do that: it leaves in place a rule that
+// somebody else added.
 func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error) {
-	var written *Written
-	err := retry.RetryOnConflict(conflictRetry, func() error {
-		written = nil
-		live := &networkingv1.NetworkPolicy{}
-		if err := e.Live.Get(ctx, client.ObjectKeyFromObject(step.Desired.Policy), live); err != nil {
-			return err
-		}
-		if matches(step, live) {
-			return nil // the cache was behind: there is nothing to write
-		}
-		takenOver := takesOver(live)
-		object := replacement(step, live, takenOver)
-		if err := e.Writer.Update(ctx, object); err != nil {
-			return err
-		}
-		written = &Written{Operation: plan.Update, Object: object, TakenOver: takenOver}
-		return nil
-	})
+	written, err := e.replace(ctx, step, true)
+	if apierrors.IsConflict(err) {
+		written, err = e.replace(ctx, step, false)
+	}
 	switch {
 	case apierrors.IsNotFound(err) && step.Operation == plan.Update:
 		return e.create(ctx, &plan.Step{Operation: plan.Create, Namespace: step.Namespace, Name: step.Name, Desired: step.Desired})
@@ -153,10 +129,42 @@ func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error
 	return written, verify(step, written.Object)
 }
 
-// remove deletes exactly the object, in exactly the state, that was judged.
+// replace puts the desired state over the live one. Guarded, it does so only if nobody has written since the object was read, so that
+// no foreign metadata is lost. Unguarded, it does so all the same: who writes faster than we do must not win by that.
+func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (*Written, error) {
+	live := &networkingv1.NetworkPolicy{}
+	if err := e.Live.Get(ctx, client.ObjectKeyFromObject(step.Desired.Policy), live); err != nil {
+		return nil, err
+	}
+	if matches(step, live) {
+		return nil, nil // the cache was behind: there is nothing to write
+	}
+	takenOver := takesOver(live)
+	object := replacement(step, live, takenOver)
+	if !guarded {
+		object.ResourceVersion = ""
+	}
+	if err := e.Writer.Update(ctx, object); err != nil {
+		return nil, err
+	}
+	return &Written{Operation: plan.Update, Object: object, TakenOver: takenOver}, nil
+}
+
+// remove deletes exactly the object, in exactly the state, that was judged. If that state has passed, the object is judged again: while it
+// is the same object and still carries our label, who keeps writing to it does not keep it.
 func (e *Executor) remove(ctx context.Context, step *plan.Step) (*Written, error) {
 	object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: step.Namespace, Name: step.Name, UID: step.UID}}
 	err := e.Writer.Delete(ctx, object, client.Preconditions{UID: &step.UID, ResourceVersion: &step.ResourceVersion})
+	if apierrors.IsConflict(err) {
+		live := &networkingv1.NetworkPolicy{}
+		if err := e.Live.Get(ctx, client.ObjectKeyFromObject(object), live); err != nil {
+			return nil, client.IgnoreNotFound(err)
+		}
+		if live.UID != step.UID || plan.Observe(live).Owner != step.Owner {
+			return nil, err
+		}
+		err = e.Writer.Delete(ctx, object, client.Preconditions{UID: &step.UID})
+	}
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -182,11 +190,21 @@ func replacement(step *plan.Step, live *networkingv1.NetworkPolicy, takenOver bo
 	}
 	object.OwnerReferences = nil // through a foreign one, garbage collection would delete the policy
 	object.ManagedFields = nil   // as they are
-	if len(live.ManagedFields) > maxManagers {
+	if sizeOfManagers(live.ManagedFields) > maxForeignMetadata {
 		object.ManagedFields = []metav1.ManagedFieldsEntry{{}} // begin anew: https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
 	}
 	desired.Spec.DeepCopyInto(&object.Spec)
 	return object
+}
+
+func sizeOfManagers(managers []metav1.ManagedFieldsEntry) int {
+	size := 0
+	for i := range managers {
+		if fields := managers[i].FieldsV1; fields != nil {
+			size += len(fields.Raw)
+		}
+	}
+	return size
 }
 
 func sizeOf(metadata map[string]string) int {

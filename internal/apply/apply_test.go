@@ -183,30 +183,89 @@ func TestWhatIsStoredAfterwards(t *testing.T) {
 	}
 }
 
-func TestTheUpdateGoesUnderWhatWasReadAndCarriesNoManagedFields(t *testing.T) {
+// Whoever fills an object to the API server's limits must not keep us from closing it.
+func TestForeignMetadataIsKeptWithinBounds(t *testing.T) {
 	t.Parallel()
-	there := live(deny, opened)
-	s := newServer(t, there.DeepCopy())
-	sent := &networkingv1.NetworkPolicy{}
-	s.altering(deny, func(n *networkingv1.NetworkPolicy) { *sent = *n.DeepCopy() })
-	executor := apply.Executor{Writer: s.WithWatch, Live: withManagedFields{s.WithWatch}}
-	if _, err := executor.Execute(t.Context(), oneByOne(update(deny))); err != nil {
-		t.Fatal(err)
+	const limit = 64 << 10
+	ours := 0
+	for _, metadata := range []map[string]string{desired()[deny].Policy.Labels, desired()[deny].Policy.Annotations} {
+		for key, value := range metadata {
+			ours += len(key) + len(value)
+		}
 	}
-	if sent.UID != there.UID || sent.ResourceVersion != there.ResourceVersion {
-		t.Errorf("sent under UID %q and resource version %q, want those that were read: %q and %q", sent.UID, sent.ResourceVersion, there.UID, there.ResourceVersion)
+	const key, finalizer = "example.com/padding", "example.com/keep"
+	tests := map[string]struct {
+		padding int
+		kept    bool
+	}{
+		"a little":                  {padding: 1, kept: true},
+		"just within the bound":     {padding: limit - ours - len(key) - len(finalizer), kept: true},
+		"one byte beyond the bound": {padding: limit - ours - len(key) - len(finalizer) + 1},
 	}
-	if sent.ManagedFields != nil {
-		t.Errorf("sent with managedFields %v, want none", sent.ManagedFields)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, live(deny, func(n *networkingv1.NetworkPolicy) {
+				opened(n)
+				n.Finalizers = []string{finalizer}
+				n.Annotations[key] = strings.Repeat("x", test.padding)
+			}))
+			if _, err := s.execute(oneByOne(update(deny))); err != nil {
+				t.Fatal(err)
+			}
+			stored := s.stored(deny)
+			if _, kept := stored.Annotations[key]; kept != test.kept || (len(stored.Finalizers) == 1) != test.kept {
+				t.Errorf("annotation kept %t, finalizers %v; want kept %t", kept, stored.Finalizers, test.kept)
+			}
+			if observed := plan.Observe(stored); observed.SpecHash != desired()[deny].Hash || !observed.MetadataIntact || observed.Owner != "default" {
+				t.Errorf("stored is %+v, want it closed and marked as ours", observed)
+			}
+		})
 	}
 }
 
-// withManagedFields reads objects as an API server returns them.
-type withManagedFields struct{ client.Reader }
+func TestTheUpdateGoesUnderWhatWasReadAndLeavesManagedFieldsAlone(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		managers int // of 1 KiB each
+		want     []metav1.ManagedFieldsEntry
+	}{
+		"of a few managers, none are sent: they stay as they are": {managers: 64},
+		"of too many, an empty one is sent: they begin anew":      {managers: 65, want: []metav1.ManagedFieldsEntry{{}}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			there, sent := live(deny, opened), &networkingv1.NetworkPolicy{}
+			s := newServer(t, there.DeepCopy())
+			s.altering(deny, func(n *networkingv1.NetworkPolicy) {
+				*sent = *n.DeepCopy()
+				n.ManagedFields = nil // the fake client knows nothing of them
+			})
+			executor := apply.Executor{Writer: s.WithWatch, Live: managed{s.WithWatch, test.managers}}
+			if _, err := executor.Execute(t.Context(), oneByOne(update(deny))); err != nil {
+				t.Fatal(err)
+			}
+			if sent.UID != there.UID || sent.ResourceVersion != there.ResourceVersion {
+				t.Errorf("sent under UID %q and resource version %q, want those that were read: %q and %q", sent.UID, sent.ResourceVersion, there.UID, there.ResourceVersion)
+			}
+			if diff := cmp.Diff(test.want, sent.ManagedFields); diff != "" {
+				t.Errorf("managedFields (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
 
-func (r withManagedFields) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+// managed reads objects with managedFields of so many managers, as an API server returns them.
+type managed struct {
+	client.Reader
+	managers int
+}
+
+func (r managed) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
 	err := r.Reader.Get(ctx, key, object, opts...)
-	object.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "kubectl-edit", Operation: metav1.ManagedFieldsOperationUpdate}})
+	entry := metav1.ManagedFieldsEntry{Manager: "kubectl-edit", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: &metav1.FieldsV1{Raw: make([]byte, 1<<10)}}
+	object.SetManagedFields(slices.Repeat([]metav1.ManagedFieldsEntry{entry}, r.managers))
 	return err
 }
 
@@ -369,20 +428,42 @@ func TestDeletingNamesTheObjectAndItsState(t *testing.T) {
 	}
 }
 
-func TestAnObjectThatChangedSinceItWasJudgedIsNotDeleted(t *testing.T) {
+func TestAnObjectThatChangedSinceItWasJudgedIsJudgedAgain(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, live(deny, func(n *networkingv1.NetworkPolicy) { n.ResourceVersion = "8" }))
-	written, err := s.execute(oneByOne(remove(deny)))
-	if !apierrors.IsConflict(err) || len(written) > 0 {
-		t.Errorf("got %v and %v, want no write and a conflict", inShort(written), err)
+	tests := map[string]struct {
+		change    func(*networkingv1.NetworkPolicy)
+		wantGone  bool
+		wantAsked []string
+	}{
+		"still ours: whoever keeps writing to it does not keep it": {
+			change: func(*networkingv1.NetworkPolicy) {}, wantGone: true,
+			wantAsked: []string{"delete " + deny, "get " + deny, "delete " + deny},
+		},
+		"another object under the name": {
+			change: func(n *networkingv1.NetworkPolicy) { n.UID = "another" }, wantAsked: []string{"delete " + deny, "get " + deny},
+		},
+		"made for another baseline now": {
+			change:    func(n *networkingv1.NetworkPolicy) { n.Labels[v1alpha1.BaselineLabel] = "other" },
+			wantAsked: []string{"delete " + deny, "get " + deny},
+		},
 	}
-	if got := apply.Explain(err); got.Reason != v1alpha1.ReasonConflict || got.Permanent {
-		t.Errorf("got %+v, want a conflict that passes", got)
-	}
-	if s.stored(deny) == nil {
-		t.Error("it is gone all the same")
-	}
-	if diff := cmp.Diff([]string{"delete " + deny}, s.asked()); diff != "" {
-		t.Errorf("it must be judged anew before it is tried again (-want +got):\n%s", diff)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, live(deny, func(n *networkingv1.NetworkPolicy) {
+				n.ResourceVersion = "8"
+				test.change(n)
+			}))
+			written, err := s.execute(oneByOne(remove(deny)))
+			if test.wantGone != (err == nil) || test.wantGone != (len(written) == 1) || test.wantGone != (s.stored(deny) == nil) {
+				t.Errorf("got %v and %v, want it gone: %t", inShort(written), err, test.wantGone)
+			}
+			if !test.wantGone && apply.Explain(err).Reason != v1alpha1.ReasonConflict {
+				t.Errorf("got %v, want a conflict", err)
+			}
+			if diff := cmp.Diff(test.wantAsked, s.asked()); diff != "" {
+				t.Errorf("asked (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -56,7 +57,7 @@ func newServer(t *testing.T, objects ...client.Object) *server {
 		t.Fatal(err)
 	}
 	s := &server{t: t, scripts: map[string][]answer{}, options: map[string]any{}, admit: map[string]admission{}}
-	s.WithWatch = interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build(), interceptor.Funcs{
+	s.WithWatch = interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).WithTypeConverters(managedfields.NewDeducedTypeConverter()).WithObjects(objects...).Build(), interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
 			return s.call(ctx, "get", key.Name, nil, func() error { return c.Get(ctx, key, object, opts...) })
 		},
@@ -64,7 +65,13 @@ func newServer(t *testing.T, objects ...client.Object) *server {
 			return s.call(ctx, "create", object.GetName(), opts, func() error { return c.Create(ctx, s.mutated(object), opts...) })
 		},
 		Update: func(ctx context.Context, c client.WithWatch, object client.Object, opts ...client.UpdateOption) error {
-			return s.call(ctx, "update", object.GetName(), opts, func() error { return c.Update(ctx, s.mutated(object), opts...) })
+			return s.call(ctx, "update", object.GetName(), opts, func() error {
+				object := s.mutated(object)
+				if object.GetResourceVersion() == "" { // the API server lets that pass for policies; the fake client does not know
+					object.SetResourceVersion(s.stored(object.GetName()).ResourceVersion)
+				}
+				return c.Update(ctx, object, opts...)
+			})
 		},
 		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, opts ...client.DeleteOption) error {
 			return s.call(ctx, "delete", object.GetName(), opts, func() error { return c.Delete(ctx, object, opts...) })
@@ -205,7 +212,7 @@ func update(name string) plan.Step {
 }
 
 func remove(name string) plan.Step {
-	return plan.Step{Operation: plan.Delete, Namespace: "shop", Name: name, UID: types.UID("uid of " + name), ResourceVersion: "7"}
+	return plan.Step{Operation: plan.Delete, Namespace: "shop", Name: name, UID: types.UID("uid of " + name), ResourceVersion: "7", Owner: "default"}
 }
 
 // oneByOne puts each step in a stage of its own.

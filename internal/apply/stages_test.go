@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -44,12 +45,18 @@ func TestAnEmptyPlanAsksNothing(t *testing.T) {
 func TestTheStepsOfAStageGoSideBySide(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	var all sync.WaitGroup
-	all.Add(3)
+	var arrived atomic.Int64
+	all := make(chan struct{})
 	together := func(_ context.Context, pass func() error) error {
-		all.Done()
-		all.Wait()
-		return pass()
+		if arrived.Add(1) == 3 {
+			close(all)
+		}
+		select {
+		case <-all:
+			return pass()
+		case <-time.After(10 * time.Second):
+			return errors.New("the others do not come")
+		}
 	}
 	for _, name := range []string{dns, isolation, deny} {
 		s.on("create "+name, together)

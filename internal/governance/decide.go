@@ -33,7 +33,8 @@ const (
 // Subject is the namespace that a decision is about.
 type Subject struct {
 	policy.Namespace
-	// Terminating says that the namespace is being deleted.
+	// Terminating says that the namespace is being deleted. Its pods may still run, so what isolates them stays as it must be; but
+	// nothing can be created there any more, and nobody is told of it.
 	Terminating bool
 	// Owners are the baselines named by the labels of our policies there, without duplicates.
 	Owners []string
@@ -64,9 +65,6 @@ type Decision struct {
 func Decide(view *View, subject Subject, evidence Evidence) Decision {
 	governor, selecting, doubt := view.survey(subject.Namespace)
 	switch {
-	case subject.Terminating && governor != nil:
-		// Nothing can be created there any more, and what isolates pods that still run must stay.
-		return Decision{Action: Ignore}
 	case governor != nil && view.spared.Has(subject.Name) && len(subject.Owners) == 0:
 		return Decision{Action: Ignore}
 	case governor != nil:

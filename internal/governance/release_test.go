@@ -165,10 +165,14 @@ func TestNamespacesThatAreBeingDeleted(t *testing.T) {
 	ignore := answer{Action: governance.Ignore}
 
 	run(t, map[string]decision{
-		"nothing is written for the baseline that governs, and nothing removed": {
-			baselines: baselines(enforcing("a")), subject: terminating("a"), evidence: live, want: ignore,
+		"what isolates its pods, which may still run, is kept as it must be": {
+			baselines: baselines(enforcing("a")), subject: terminating("a"), evidence: live,
+			want: answer{Action: governance.Enforce, Governor: "a", Selecting: []string{"a"}},
 		},
-		"nothing is handed over":   {baselines: baselines(enforcing("b")), subject: terminating("a"), evidence: live, want: ignore},
+		"it is handed over, so that it does not keep the baseline that made it": {
+			baselines: baselines(enforcing("a").Deleting(), enforcing("b")), subject: terminating("a"), evidence: live,
+			want: answer{Action: governance.Enforce, Governor: "b", Selecting: []string{"a", "b"}},
+		},
 		"nothing of ours is there": {baselines: baselines(elsewhere("a")), subject: terminating(), evidence: live, want: ignore},
 		"no policy is removed because the namespace was relabelled on the way out: its pods may still run": {
 			baselines: baselines(elsewhere("a")), subject: terminating("a"), evidence: live, want: ignore,

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -103,6 +104,34 @@ func TestARoundIsCompleteWhenEveryNamespaceWasSeen(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// In between, the counts of the old version would pass for those of the new one, and the baseline for Ready.
+func TestANewVersionAndItsRoundBecomeVisibleTogether(t *testing.T) {
+	t.Parallel()
+	first, second := ledger.Version{UID: "u", Generation: 1}, ledger.Version{UID: "u", Generation: 2}
+	seen := map[ledger.Version]bool{} // whether it was complete when last looked at
+	l := ledger.New(func(string) {})
+	look := func() {
+		summary := l.Summarize("default")
+		seen[summary.Observed] = summary.Complete()
+	}
+	l.Begin([]string{"a"}, noon, ledger.Observation{Name: "default", Version: &first})
+	look()
+	l.Record("a", l.Round(), synced("default"))
+	look()
+	l.Begin([]string{"a"}, noon, ledger.Observation{Name: "default", Version: &second}, ledger.Observation{Name: "other", Version: &first})
+	look()
+	if want := map[ledger.Version]bool{first: true, second: false}; !maps.Equal(want, seen) {
+		t.Errorf("complete was %v, want %v", seen, want)
+	}
+	l.Begin([]string{"a"}, noon, ledger.Observation{Name: "other"})
+	if got := l.Summarize("other").Observed; got != (ledger.Version{}) {
+		t.Errorf("of a baseline that is gone, %+v is left", got)
+	}
+	if got := l.Summarize("default").Observed; got != second {
+		t.Errorf("a round about another baseline leaves %+v, want %+v", got, second)
 	}
 }
 

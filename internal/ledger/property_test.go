@@ -259,8 +259,10 @@ func step(random *rand.Rand, n *notebook, m *model, namespaces []string, now tim
 	switch namespace := oneOf(random, namespaces); random.IntN(20) {
 	case 0:
 		awaited := someOf(random, namespaces[:2+random.IntN(5)])
-		n.Begin(awaited, now)
+		baseline, version := oneOf(random, someBaselines), ledger.Version{Generation: random.Int64N(9)}
+		n.Begin(awaited, now, ledger.Observation{Name: baseline, Version: &version})
 		m.begin(awaited, now)
+		m.observed[baseline] = version
 	case 1, 2, 3:
 		n.Forget(namespace)
 		m.forget(namespace)

@@ -39,6 +39,15 @@ func (i Inventory) Owners() []string {
 	return owners
 }
 
+// Versions returns the resource version of each policy.
+func (i Inventory) Versions() map[string]string {
+	versions := make(map[string]string, len(i))
+	for name, observed := range i {
+		versions[name] = observed.ResourceVersion
+	}
+	return versions
+}
+
 // Operation is a kind of write.
 type Operation string
 
@@ -58,9 +67,11 @@ type Step struct {
 	Name      string
 	// Desired is what to write; the zero value with Delete.
 	Desired policy.Desired
-	// UID and ResourceVersion say which object, in which state, to delete; set with Delete only.
+	// UID and ResourceVersion say which object, in which state, to delete, and Owner for which baseline it was made; set with
+	// Delete only.
 	UID             types.UID
 	ResourceVersion string
+	Owner           string
 }
 
 // Stage is a set of writes that may be done side by side.
@@ -83,6 +94,19 @@ func (p Plan) Deletes() bool {
 	return slices.ContainsFunc(p, func(stage Stage) bool {
 		return slices.ContainsFunc(stage, func(step Step) bool { return step.Operation == Delete })
 	})
+}
+
+// UpdatesOnly returns the plan without its creates and deletes: all that makes sense in a namespace that is being deleted.
+func (p Plan) UpdatesOnly() Plan {
+	var updates Plan
+	for _, stage := range p {
+		for _, step := range stage {
+			if step.Operation == Update {
+				updates = append(updates, Stage{step})
+			}
+		}
+	}
+	return updates
 }
 
 // Converge plans the way from what there is to what there must be. Policies are written one after the other in the order of
@@ -142,7 +166,7 @@ func appendDelete(stage Stage, namespace, name string, observed Observed) Stage 
 		return stage
 	}
 	return append(stage, Step{
-		Operation: Delete, Namespace: namespace, Name: name, UID: observed.UID, ResourceVersion: observed.ResourceVersion,
+		Operation: Delete, Namespace: namespace, Name: name, UID: observed.UID, ResourceVersion: observed.ResourceVersion, Owner: observed.Owner,
 	})
 }
 

@@ -153,6 +153,15 @@ func TestConverge(t *testing.T) {
 	}
 }
 
+func TestUpdatesOnlyLeavesOutCreatesAndDeletes(t *testing.T) {
+	t.Parallel()
+	inventory := with(without(converged(desired(builder.Baseline("default"))), isolation), deny, func(o *plan.Observed) { o.SpecHash = policy.Hash{} })
+	p := plan.Converge("shop", desired(builder.Baseline("default").WithoutDNS()), inventory, false).UpdatesOnly()
+	if p.Len() != 1 || p[0][0].Operation != plan.Update || p[0][0].Name != deny {
+		t.Errorf("got %v, want the update of default-deny alone", outline(p))
+	}
+}
+
 func TestStepsSayWhatToWriteAndWhatExactlyToDelete(t *testing.T) {
 	t.Parallel()
 	all := desired(builder.Baseline("default"))
@@ -165,7 +174,7 @@ func TestStepsSayWhatToWriteAndWhatExactlyToDelete(t *testing.T) {
 		{{Operation: plan.Update, Namespace: "shop", Name: deny, Desired: wanted[1]}},
 		{{
 			Operation: plan.Delete, Namespace: "shop", Name: dns,
-			UID: types.UID("uid of " + dns), ResourceVersion: "version of " + dns,
+			UID: types.UID("uid of " + dns), ResourceVersion: "version of " + dns, Owner: "default",
 		}},
 	}
 	got := plan.Converge("shop", wanted, inventory, false)

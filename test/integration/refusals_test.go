@@ -1,7 +1,9 @@
 package integration_test
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -11,6 +13,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
@@ -148,6 +151,47 @@ var _ = Describe("A tenant who loops", func() {
 		Expect(float64(len(operatorWrites(namespace.Name, since)))).To(BeNumerically("<=", 20+10*elapsed), "a burst of 20, then 10 a second")
 	})
 })
+
+var _ = Describe("A tenant who writes faster than we do", func() {
+	It("does not win by that, and cannot keep a baseline from going", func(ctx SpecContext) {
+		s := newScenario()
+		namespace := s.namespace(ctx)
+		baseline := s.create(ctx, s.baseline("a"))
+		protects(ctx, baseline, namespace)
+		ready(ctx, baseline)
+		since := time.Now()
+		stop := patchWithoutEnd(namespace.Name, v1alpha1.AllowDNSName)
+		DeferCleanup(stop)
+		Eventually(func() int { return len(operatorWrites(namespace.Name, since)) }).Should(BeNumerically(">", 30), "repairs must get through")
+		elapsed := time.Since(since).Seconds()
+		Expect(float64(len(operatorWrites(namespace.Name, since)))).To(BeNumerically("<=", 20+10*elapsed+3), "and stay bounded")
+		Expect(readyMessage(ready(ctx, baseline))).To(ContainSubstring("contested"))
+
+		Expect(env.Admin.Delete(ctx, baseline.DeepCopy())).To(Succeed())
+		gone(ctx, baseline)
+		stop()
+		Expect(policies(ctx, namespace.Name)).To(BeEmpty())
+	})
+})
+
+// patchWithoutEnd opens a policy again and again, from four sides at once, until it is stopped.
+func patchWithoutEnd(namespace, name string) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for side := range 4 {
+		group.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+				merge := fmt.Sprintf(`{"spec":{"egress":[{"ports":[{"port":%d}]}]}}`, 1000+side*10_000+i%10_000)
+				_ = env.Admin.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(merge))) // it may be gone
+			}
+		})
+	}
+	return func() {
+		cancel()
+		group.Wait()
+	}
+}
 
 func networkPolicyWrites() *admissionregistrationv1.MatchResources {
 	return &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{

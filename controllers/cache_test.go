@@ -91,7 +91,6 @@ var mutations = map[string]func(*networkingv1.NetworkPolicy){
 	"a generation of 0": func(n *networkingv1.NetworkPolicy) { n.Generation = 0 },
 	"a generation of 1": func(n *networkingv1.NetworkPolicy) { n.Generation = 1 },
 	"a generation of 9": func(n *networkingv1.NetworkPolicy) { n.Generation = 9 },
-	"a selfLink":        func(n *networkingv1.NetworkPolicy) { n.SelfLink = "intact" },
 }
 
 func compact(t *testing.T, object any) *networkingv1.NetworkPolicy {

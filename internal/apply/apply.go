@@ -201,7 +201,7 @@ func sizeOfManagers(managers []metav1.ManagedFieldsEntry) int {
 	size := 0
 	for i := range managers {
 		if fields := managers[i].FieldsV1; fields != nil {
-			size += len(fields.Raw)
+			size += len(fields.GetRawBytes())
 		}
 	}
 	return size

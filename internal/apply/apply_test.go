@@ -264,7 +264,7 @@ type managed struct {
 
 func (r managed) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
 	err := r.Reader.Get(ctx, key, object, opts...)
-	entry := metav1.ManagedFieldsEntry{Manager: "kubectl-edit", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: &metav1.FieldsV1{Raw: make([]byte, 1<<10)}}
+	entry := metav1.ManagedFieldsEntry{Manager: "kubectl-edit", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 1<<10))}
 	object.SetManagedFields(slices.Repeat([]metav1.ManagedFieldsEntry{entry}, r.managers))
 	return err
 }

@@ -68,7 +68,11 @@ func newServer(t *testing.T, objects ...client.Object) *server {
 			return s.call(ctx, "update", object.GetName(), opts, func() error {
 				object := s.mutated(object)
 				if object.GetResourceVersion() == "" { // the API server lets that pass for policies; the fake client does not know
-					object.SetResourceVersion(s.stored(object.GetName()).ResourceVersion)
+					there := &networkingv1.NetworkPolicy{}
+					if err := c.Get(ctx, client.ObjectKeyFromObject(object), there); err != nil {
+						return err
+					}
+					object.SetResourceVersion(there.ResourceVersion)
 				}
 				return c.Update(ctx, object, opts...)
 			})

@@ -90,9 +90,29 @@ test: build control-plane ## Run every test, against a real control plane where 
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	$(GO) test $(RACE) -timeout 30m ./...
 
+.PHONY: test-faults
+test-faults: control-plane ## Crash, starve and mislead the manager at every turn, with fixed seeds; under ten minutes.
+	$(GO) vet -tags faults ./test/faults
+	$(GO) test -count=1 -timeout 30m -tags faults ./test/witness ./test/faults
+
+.PHONY: test-faults-long
+test-faults-long: control-plane ## All of test-faults, with the race detector, and the check that the tests notice mistakes.
+	$(GO) test $(RACE) -count=1 -timeout 6h -tags faults ./test/witness
+	$(GO) test $(RACE) -count=1 -timeout 6h -tags faults ./test/faults -args -faults.long
+	test/faults/mutations.sh
+
 .PHONY: bench
 bench: ## Run the benchmarks, with allocations.
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+
+# How many namespaces bench-scale measures with.
+N ?= 1000
+
+# On an idle machine: everything else that runs is in the figures. `bin/bench-scale -docs` writes docs/performance.md from all results.
+.PHONY: bench-scale
+bench-scale: manager control-plane ## Measure the manager beside two bare reactors with N=1000 namespaces; results go to bin/bench/.
+	@$(GO) build -o bin/bench-scale ./test/bench
+	@bin/bench-scale -n $(N)
 
 VERIFY_STEPS := generated format vet lint modules
 

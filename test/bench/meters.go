@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/netbaseline/netbaseline/test/harness"
+)
+
+// meters reads the manager's probes and metrics, as Prometheus does: over TLS, with a token.
+type meters struct {
+	metrics, probes string // addresses
+	token           string
+	client          *http.Client
+}
+
+func newMeters(ctx context.Context, environment *harness.Environment) (*meters, error) {
+	m := &meters{client: &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // the certificate is made at each start
+	}}
+	for _, address := range []*string{&m.metrics, &m.probes} {
+		free, err := freeAddress(ctx)
+		if err != nil {
+			return nil, err
+		}
+		*address = free
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "scraper"}}
+	if err := environment.Admin.Create(ctx, account); err != nil {
+		return nil, fmt.Errorf("set up scraping: %w", err)
+	}
+	if err := environment.Admin.Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: account.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "netbaseline-metrics-reader"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
+	}); err != nil {
+		return nil, fmt.Errorf("set up scraping: %w", err)
+	}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(24 * 60 * 60))}}
+	if err := environment.Admin.SubResource("token").Create(ctx, account, request); err != nil {
+		return nil, fmt.Errorf("set up scraping: %w", err)
+	}
+	m.token = request.Status.Token
+	return m, nil
+}
+
+// freeAddress returns an address of this machine that nobody listens on.
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// ready returns an error unless the manager's caches are filled.
+func (m *meters) ready(ctx context.Context) error {
+	response, err := m.get(ctx, "http://"+m.probes+"/readyz")
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
+}
+
+func (m *meters) get(ctx context.Context, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+m.token)
+	response, err := m.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, errors.Join(fmt.Errorf("%s: %s", url, response.Status), response.Body.Close())
+	}
+	return response, nil
+}
+
+// sample is all that the manager exports at one moment.
+type sample map[string]*dto.MetricFamily
+
+func (m *meters) scrape(ctx context.Context) (sample, error) {
+	response, err := m.get(ctx, "https://"+m.metrics+"/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }() // only read
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(response.Body)
+}
+
+// sum adds up the metrics of a name that carry a label.
+func (s sample) sum(name, label, value string) float64 {
+	sum := 0.0
+	for _, metric := range s[name].GetMetric() {
+		matches := label == ""
+		for _, pair := range metric.GetLabel() {
+			matches = matches || pair.GetName() == label && pair.GetValue() == value
+		}
+		if matches {
+			sum += metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+		}
+	}
+	return sum
+}
+
+const (
+	collectionsMetric = "go_gc_cycles_total_gc_cycles_total"
+	liveHeapMetric    = "go_gc_heap_live_bytes"
+	// collections is after how many garbage collections what is no longer needed is gone: the first one finalises.
+	collections   = 2
+	heapInterval  = 20 * time.Millisecond
+	heapPatience  = 5 * time.Minute // a collection is forced after two minutes
+	missingMetric = "the manager does not export "
+)
+
+// liveHeap returns what the manager's last garbage collection has left, once that is about the present. Reading the metrics makes
+// garbage, so that asking often enough brings a collection about.
+func (m *meters) liveHeap(ctx context.Context) (int64, error) {
+	first, err := m.scrape(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if first[liveHeapMetric] == nil || first[collectionsMetric] == nil {
+		return 0, errors.New(missingMetric + liveHeapMetric)
+	}
+	enough := first.sum(collectionsMetric, "", "") + collections
+	var heap float64
+	err = await(ctx, heapPatience, heapInterval, "garbage collections of the manager", func(ctx context.Context) error {
+		now, err := m.scrape(ctx)
+		if err != nil {
+			return err
+		}
+		heap = now.sum(liveHeapMetric, "", "")
+		if now.sum(collectionsMetric, "", "") < enough {
+			return errors.New("no collection yet")
+		}
+		return nil
+	})
+	return int64(heap), err
+}

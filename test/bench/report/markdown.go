@@ -1,0 +1,93 @@
+package report
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// VerdictRows returns verdicts as rows of cells; the first row is the head.
+func VerdictRows(verdicts []Verdict) [][]string {
+	rows := [][]string{{"", "what", "aim", "measured"}}
+	for i := range verdicts {
+		v := &verdicts[i]
+		rows = append(rows, []string{v.Mark(), v.What, v.Aim, v.Got})
+	}
+	return rows
+}
+
+const introduction = `# What netbaseline costs
+
+Written by ` + "`bin/bench-scale -docs`" + ` from what ` + "`make bench-scale N=…`" + ` has measured; do not edit it by hand.
+
+Measured beside netbaseline are two bare reactors, the floor of what any controller can do on that API server: they watch namespaces
+and create the same three policies, the *parallel* one side by side, the *ordered* one after the other. They have no cache, check nothing
+and repair nothing. Each tool is a process of its own under a service account of its own, on a fresh control plane (etcd without fsync,
+kube-apiserver, kube-controller-manager, all on one machine), with the same creators. One observer, in another process, watches
+namespaces and policies and judges all tools: a namespace is protected when it has seen the last of its three policies, with the
+right spec. Requests are counted in the audit log, from the beginning of a phase until the tool has come to rest; CPU and memory are
+from /proc. *Repairs* are from when the observer saw the damage.
+
+`
+
+// WriteDocs writes performance.md and its plots into a folder.
+func WriteDocs(results, docs string) error {
+	all, err := Read(results)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("no results in %s: run make bench-scale first", results)
+	}
+	pictures := filepath.Join(docs, "performance")
+	if err := os.MkdirAll(pictures, 0o750); err != nil {
+		return err
+	}
+	if _, err := PlotAll(results, pictures); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(docs, "performance.md"), []byte(Markdown(all)), 0o600)
+}
+
+// Markdown shows results as a document, the largest first.
+func Markdown(results []Result) string {
+	var text strings.Builder
+	text.WriteString(introduction)
+	text.WriteString("![latency](performance/latency.svg)\n\n![memory](performance/memory.svg)\n")
+	for i := len(results) - 1; i >= 0; i-- {
+		results[i].markdown(&text)
+	}
+	text.WriteString("\n## Not measured\n\n")
+	for _, missing := range results[len(results)-1].NotMeasured {
+		text.WriteString("- " + missing + "\n")
+	}
+	return text.String()
+}
+
+func (r *Result) markdown(text *strings.Builder) {
+	m := &r.Machine
+	fmt.Fprintf(text, "\n## %s namespaces\n\n", grouped(r.Namespaces))
+	fmt.Fprintf(text, "%s, revision %s, %d cores (%s), %d MiB, Linux %s, %s, %s, %s. Load average at the start %.2f; the run took %.0f s.\n\n",
+		r.Began.Format("2006-01-02 15:04 MST"), m.Revision, m.Cores, m.CPU, m.MemoryMiB, m.Kernel, m.Go, m.Kubernetes, m.Etcd, m.LoadAverage, r.Seconds)
+	markdownTable(text, VerdictRows(r.Verdicts()))
+	text.WriteString("\n")
+	markdownTable(text, r.Table())
+	fmt.Fprintf(text, "\nRequests of netbaseline:\n\n")
+	rows := [][]string{{"phase", "namespaces", "window", "requests", "of others"}}
+	for _, phase := range []string{Paced, Burst, Existing, Rest, Roll, RepairSingle, RepairDeleted, RepairOpened, Idle, Restart} {
+		if p, ok := r.Of(Netbaseline, phase); ok {
+			rows = append(rows, []string{phase, grouped(p.Namespaces), fmt.Sprintf("%.0f s", p.WindowSeconds), listed(p.Requests), listed(p.OtherRequests)})
+		}
+	}
+	markdownTable(text, rows)
+}
+
+func markdownTable(text *strings.Builder, rows [][]string) {
+	for i, row := range rows {
+		text.WriteString("| " + strings.Join(row, " | ") + " |\n")
+		if i == 0 {
+			text.WriteString(strings.Repeat("|---", len(row)) + "|\n")
+		}
+	}
+}

@@ -82,6 +82,22 @@ func TestWritesAreBoundedToABurstAndThenTenASecond(t *testing.T) {
 	}
 }
 
+func TestANamespaceUnderTheBoundIsBoundedWithoutADisturbance(t *testing.T) {
+	t.Parallel()
+	g := newDriftGuard()
+	g.bound("shop")
+	if wait := g.wait("shop", writing(writeBurst), nil, noon); wait != 0 {
+		t.Errorf("the burst waits %s", wait)
+	}
+	g.bound("shop") // again, as after every refusal: it must not begin anew
+	if wait := g.wait("shop", writing(1), nil, noon); wait != 100*time.Millisecond {
+		t.Errorf("the next one waits %s, want a tenth of a second", wait)
+	}
+	if contested, _ := g.contested("shop", noon); contested {
+		t.Error("contested, and nobody has disturbed it")
+	}
+}
+
 // However somebody loops, at least ten repairs a second close what he opens.
 func TestALoopIsRepairedTenTimesASecond(t *testing.T) {
 	t.Parallel()
@@ -261,10 +277,11 @@ func TestOfSeveralAlterationsTheLastOneCounts(t *testing.T) {
 	g := newDriftGuard()
 	g.noteAltered("shop", dns, altered, noon)
 	g.noteAltered("shop", deny, altered, noon.Add(10*time.Second))
-	both := plan.Plan{{{Name: dns}}, {{Name: deny}}}
 	inventory := plan.Inventory{dns: altered, deny: altered}
-	if got := g.wait("shop", both, inventory, noon.Add(20*time.Second)); got != 50*time.Second {
-		t.Errorf("waits %s, want the 50 s that the later one has left", got)
+	for _, both := range []plan.Plan{{{{Name: dns}}, {{Name: deny}}}, {{{Name: deny}}, {{Name: dns}}}, {{{Name: dns}, {Name: deny}}}} {
+		if got := g.wait("shop", both, inventory, noon.Add(20*time.Second)); got != 50*time.Second {
+			t.Errorf("waits %s, want the 50 s that the later one has left", got)
+		}
 	}
 }
 

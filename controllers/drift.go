@@ -90,10 +90,12 @@ func (g *driftGuard) contested(namespace string, now time.Time) (contested bool,
 	}
 	history.disturbances = recent(history.disturbances, now)
 	if len(history.disturbances) == 0 {
-		if len(history.altered) == 0 {
+		// Forgotten too early, the bound on writes would begin anew.
+		spent := writeBurst - history.limiter.TokensAt(now)
+		if spent <= 0 && len(history.altered) == 0 {
 			delete(g.history, namespace)
 		}
-		return false, 0
+		return false, time.Duration(max(spent, 0) / writesPerSecond * float64(time.Second))
 	}
 	oldest := history.disturbances[0]
 	return len(history.disturbances) > contestedAfter, oldest.Add(contestedWindow).Sub(now) + time.Millisecond

@@ -48,6 +48,7 @@ type situation struct {
 	versions  map[string]string // resource versions of the policies, as the cache shows them
 	evidence  governance.Evidence
 	previous  ledger.Record
+	known     bool // whether there is a previous record
 	// again is when to look again because the inventory has in it what the cache does not show yet.
 	again time.Duration
 }
@@ -99,8 +100,15 @@ func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation
 		return nil, err
 	}
 	seen.versions = seen.inventory.Versions()
-	seen.again = r.own.overlay(name, own, seen.inventory, r.now())
-	seen.previous, _ = r.ledger.Get(name)
+	var behind bool
+	if seen.again, behind = r.own.overlay(name, own, seen.inventory, r.now()); behind {
+		if seen.inventory, err = r.witness.inventory(ctx, name); err != nil {
+			return nil, err
+		}
+		r.own.renew(name, seen.inventory, seen.versions, r.now())
+		seen.again = ownWritesTrust
+	}
+	seen.previous, seen.known = r.ledger.Get(name)
 	return seen, nil
 }
 
@@ -123,12 +131,17 @@ func (r *namespaceReconciler) converge(ctx context.Context, seen *situation) out
 	case governance.Release:
 		return r.release(ctx, seen, decision)
 	case governance.Hold, governance.Confirm:
-		r.sightings.drop(seen.namespace.Name)
-		return outcome{record: heldRecord(decision)}
+		return r.leftAlone(seen, heldRecord(decision))
 	case governance.Ignore:
 	}
+	return r.leftAlone(seen, ledger.Record{Selecting: decision.Selecting})
+}
+
+// leftAlone concludes a reconcile in which there was nothing to do.
+func (r *namespaceReconciler) leftAlone(seen *situation, record ledger.Record) outcome {
 	r.sightings.drop(seen.namespace.Name)
-	return outcome{record: ledger.Record{Selecting: decision.Selecting}}
+	_, again := r.drift.contested(seen.namespace.Name, r.now()) // so that what it remembers does not stay for ever
+	return outcome{record: record, again: again}
 }
 
 // confirm replaces what is known from the cache by what the API server itself says.

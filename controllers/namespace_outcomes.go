@@ -26,6 +26,12 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	if err != nil {
 		return r.refused(seen, target, err)
 	}
+	if !seen.previous.SameTarget(target) {
+		r.drift.clearAltered(name) // what became of other policies says nothing about these
+	}
+	if seen.terminating() {
+		r.drift.bound(name) // it is in no record, so nothing here can be told from drift
+	}
 	if wait := r.drift.wait(name, steps, seen.inventory, now); wait > 0 {
 		return r.postponed(seen, target, wait)
 	}
@@ -47,14 +53,13 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 }
 
 // execute carries out a plan, and remembers what was written until the cache shows it.
-func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, steps plan.Plan) ([]apply.Written, error) {
+func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, steps plan.Plan) (written []apply.Written, err error) {
 	if steps.Len() == 0 {
 		return nil, nil
 	}
 	r.own.begin(seen.namespace.Name)
-	written, err := r.executor.Execute(ctx, steps)
-	r.own.note(seen.namespace.Name, written, seen.versions, r.now())
-	return written, err
+	defer func() { r.own.note(seen.namespace.Name, written, seen.versions, r.now()) }()
+	return r.executor.Execute(ctx, steps)
 }
 
 // drifted says whether writes were repairs: what was asked for has not changed, and was in place, or something else lay there.
@@ -100,14 +105,14 @@ func (r *namespaceReconciler) release(ctx context.Context, seen *situation, deci
 	case err != nil && apply.NamespaceGone(err):
 		return outcome{record: record}
 	case err != nil:
-		record.Baseline = decision.Owners[0]
-		return r.refused(seen, record, fmt.Errorf("remove policies: %w", err))
+		record.Baseline, record.Environment = decision.Owners[0], seen.environmentFor(decision.Owners[0])
+		return r.refused(seen, record, err)
 	}
 	if len(written) > 0 {
 		for _, owner := range decision.Owners {
 			r.ledger.NoteReleased(owner, name)
 		}
-		if seen.previous.State == ledger.Unmanaged {
+		if seen.known && seen.previous.State == ledger.Unmanaged {
 			r.drift.disturbed(name, r.now()) // nothing of ours was here before: somebody made it, and may do so again
 		}
 	}
@@ -128,7 +133,7 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	if drifted {
 		r.metrics.repairs.Inc()
 		r.drift.disturbed(name, r.now())
-	} else {
+	} else if !seen.terminating() {
 		r.ledger.NoteEnforced(decision.Governor.Baseline.Name, name)
 	}
 	contested, _ := r.drift.contested(name, r.now())
@@ -179,6 +184,14 @@ func targetRecord(seen *situation, decision governance.Decision) ledger.Record {
 	}
 }
 
+// environmentFor returns the environment of the namespace as a baseline sees it.
+func (s *situation) environmentFor(baseline string) string {
+	if candidate := s.view.Candidate(baseline); candidate != nil {
+		return policy.Environment(&candidate.Baseline.Spec, s.labels)
+	}
+	return ""
+}
+
 func heldRecord(decision governance.Decision) ledger.Record {
 	record := ledger.Record{State: ledger.Held, Reason: decision.Reason, Message: decision.Message, Selecting: decision.Selecting}
 	if len(decision.Owners) > 0 {
@@ -207,9 +220,9 @@ func (r *namespaceReconciler) postponed(seen *situation, target ledger.Record, w
 // refused concludes a reconcile that failed.
 func (r *namespaceReconciler) refused(seen *situation, record ledger.Record, err error) outcome {
 	name, refusal := seen.namespace.Name, apply.Explain(err)
-	r.drift.bound(name) // what is refused is tried again whenever somebody touches the policies
 	record.State, record.Reason, record.Message, record.Since = ledger.Pending, refusal.Reason, refusal.Message, r.now()
 	record.Contested, _ = r.drift.contested(name, r.now())
+	r.drift.bound(name) // what is refused is tried again whenever somebody touches the policies
 	if refusal.Permanent {
 		record.State, record.Since = ledger.Failed, time.Time{}
 	}

@@ -86,18 +86,33 @@ func (o *ownWrites) in(namespace string) map[string]*ownWrite {
 }
 
 // overlay puts remembered writes into an inventory from the cache that does not show them yet, and returns when to look again if
-// that was needed.
-func (o *ownWrites) overlay(namespace string, writes map[string]*ownWrite, inventory plan.Inventory, now time.Time) (again time.Duration) {
+// that was needed. It says whether the cache is so far behind that neither can be trusted: then only the API server knows.
+func (o *ownWrites) overlay(namespace string, writes map[string]*ownWrite, inventory plan.Inventory, now time.Time) (again time.Duration, behind bool) {
 	for name, own := range writes {
 		left := own.at.Add(ownWritesTrust).Sub(now)
-		if left <= 0 || inventory[name].ResourceVersion != own.before {
-			o.forget(keyOf(namespace, name), own) // the cache has caught up, or moved on, or had its time
-			continue
+		switch {
+		case inventory[name].ResourceVersion != own.before:
+			o.forget(keyOf(namespace, name), own) // the cache has caught up, or moved on
+		case left <= 0:
+			o.forget(keyOf(namespace, name), own)
+			behind = true
+		default:
+			inventory[name] = own.observed
+			again = max(again, left)
 		}
-		inventory[name] = own.observed
-		again = max(again, left)
 	}
-	return again
+	return again, behind
+}
+
+// renew remembers what the API server itself has just said about policies that the cache shows in other versions.
+func (o *ownWrites) renew(namespace string, live plan.Inventory, versions map[string]string, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, observed := range live {
+		if observed.Owner != "" && observed.ResourceVersion != versions[name] {
+			o.recent[keyOf(namespace, name)] = &ownWrite{before: versions[name], observed: observed, at: now}
+		}
+	}
 }
 
 func (o *ownWrites) forget(key types.NamespacedName, own *ownWrite) {

@@ -65,10 +65,13 @@ func TestOwnWritesNeverHideWhatSomebodyElseDid(t *testing.T) {
 			if test.cached != "" {
 				inventory[v1alpha1.DefaultDenyName] = plan.Observe(version(test.cached))
 			}
-			again := own.overlay("shop", own.in("shop"), inventory, noon.Add(test.passed))
+			again, behind := own.overlay("shop", own.in("shop"), inventory, noon.Add(test.passed))
 			trusted := inventory[v1alpha1.DefaultDenyName].ResourceVersion == "7" && test.cached != "7"
 			if trusted != test.wantTrusted || (again > 0) != test.wantTrusted {
 				t.Errorf("trusted %t, again in %s; want trusted %t, and a second look exactly then", trusted, again, test.wantTrusted)
+			}
+			if behind != (test.passed >= ownWritesTrust) {
+				t.Errorf("behind is %t: what nobody has shown for so long, only the API server knows", behind)
 			}
 			if !test.wantTrusted && len(own.recent) > 0 {
 				t.Error("it is still remembered")

@@ -113,6 +113,8 @@ func classify(err error) (reason string, permanent bool) {
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
 		// The quota admission plugin has no reason or cause of its own.
 		return v1alpha1.ReasonQuotaExceeded, true
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "status unknown for quota"):
+		return v1alpha1.ReasonQuotaExceeded, false // until the quota controller has counted a new quota's namespace
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return v1alpha1.ReasonForbidden, true
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):

@@ -1,0 +1,160 @@
+package controllers
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+)
+
+// Whoever touches the policies of a namespace that refuses them has us try again each time.
+func TestRefusedWritesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.refuse["create "+v1alpha1.AllowDNSName] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), "", errors.New("no"))
+	writes := 0
+	for range 100 {
+		writes += len(s.reconcile().writes)
+	}
+	if writes > writeBurst+2 {
+		t.Errorf("%d refused writes at one moment", writes)
+	}
+}
+
+func TestWhatAnAdmissionPluginAltersIsNoRepair(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.admit = func(n *networkingv1.NetworkPolicy) {
+		if n.Name == v1alpha1.DefaultDenyName {
+			letIn(n)
+		}
+	}
+	s.reconcile()
+	for i := range 3 {
+		s.clock = noon.Add(time.Duration(i+1) * (alteredRetry + time.Second))
+		got := s.reconcile()
+		if len(got.events) > 0 || s.metric("netbaseline_drift_repairs_total") > 0 {
+			t.Errorf("retry %d of an altered policy: writes %v events %v, repairs %v, state %s", i, got.writes, got.events, s.metric("netbaseline_drift_repairs_total"), got.record.State)
+		}
+	}
+}
+
+// A finalizer can keep a namespace in its deletion for ever.
+func TestRepairsInATerminatingNamespaceAreBoundedAndSilent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.terminate()
+	s.ledger.TakeTallies("default")
+	writes := 0
+	for range 100 {
+		s.change(v1alpha1.DefaultDenyName, letIn)
+		writes += len(s.reconcile().writes)
+	}
+	if writes > writeBurst+2 {
+		t.Errorf("%d repairs at one moment in a terminating namespace", writes)
+	}
+	if e, _ := s.ledger.TakeTallies("default"); e != "" {
+		t.Errorf("announced as %s", e)
+	}
+}
+
+func TestARelabelledNamespaceDoesNotWaitForAnAlteration(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.admit = func(n *networkingv1.NetworkPolicy) { letIn(n) }
+	s.reconcile()
+	s.clock = noon.Add(time.Second)
+	ns := &corev1.Namespace{}
+	s.directly(func() error { return s.api.Get(t.Context(), client.ObjectKey{Name: "shop"}, ns) })
+	ns.Labels["environment"] = "staging"
+	s.directly(func() error { return s.api.Update(t.Context(), ns) })
+	s.admit = nil // even the plugin is gone
+	got := s.reconcile()
+	if len(got.writes) == 0 {
+		t.Errorf("a relabelled namespace keeps the old environment for %s, reported as %s %s: %s", got.again, got.record.State, got.record.Reason, got.record.Message)
+	}
+}
+
+func TestAFailedReleaseKeepsTheEnvironment(t *testing.T) {
+	t.Parallel()
+	deny := written(v1alpha1.DefaultDenyName)
+	deny.ManagedFields = nil
+	s := newSite(t, enforcing().Deleting().Obj(), deny)
+	s.refuse["delete "+v1alpha1.DefaultDenyName] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), "", errors.New("no"))
+	got := s.reconcile()
+	if c := s.ledger.Summarize("default").Counts; c.Unlabeled > 0 {
+		t.Errorf("%+v: %+v", got.record, c)
+	}
+	if ns := got.record.Message; len(ns) == 0 {
+		t.Error(ns)
+	}
+}
+
+func TestTheRefusalOfSeveralRemovalsIsOneLine(t *testing.T) {
+	t.Parallel()
+	var objects []client.Object
+	for _, n := range []string{v1alpha1.DefaultDenyName, v1alpha1.AllowDNSName} {
+		o := written(n)
+		o.ManagedFields = nil
+		objects = append(objects, o)
+	}
+	s := newSite(t, append(objects, enforcing().Deleting().Obj())...)
+	for _, n := range []string{v1alpha1.DefaultDenyName, v1alpha1.AllowDNSName} {
+		s.refuse["delete "+n] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), n, errors.New("no"))
+	}
+	got := s.reconcile()
+	for _, c := range got.record.Message {
+		if c == '\n' {
+			t.Errorf("message %q", got.record.Message)
+			break
+		}
+	}
+}
+
+func TestRepairsInATerminatingNamespaceAreBoundedAfterARestart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.terminate()
+	s.ledger.Record("shop", 1, ledger.Record{})
+	s.drift.forget("shop")
+	writes := 0
+	for range 100 {
+		s.change(v1alpha1.DefaultDenyName, letIn)
+		writes += len(s.reconcile().writes)
+	}
+	if writes > writeBurst+2 {
+		t.Errorf("%d repairs at one moment in a terminating namespace", writes)
+	}
+}
+
+func TestAReleaseAfterAStartIsNoDisturbance(t *testing.T) {
+	t.Parallel()
+	deny := written(v1alpha1.DefaultDenyName)
+	deny.ManagedFields = nil
+	s := newSite(t, enforcing().Deleting().Obj(), deny)
+	s.reconcile()
+	s.clock = noon.Add(24 * time.Hour)
+	s.reconcile()
+	if len(s.drift.history) > 0 {
+		t.Errorf("remembered a day later: %v", s.drift.history)
+	}
+}
+
+// terminate has the namespace shop deleted, and kept by a finalizer.
+func (s *site) terminate() {
+	s.t.Helper()
+	namespace := &corev1.Namespace{}
+	s.directly(func() error { return s.api.Get(s.t.Context(), client.ObjectKey{Name: "shop"}, namespace) })
+	namespace.Finalizers = []string{"example.com/keep"}
+	s.directly(func() error { return s.api.Update(s.t.Context(), namespace) })
+	s.directly(func() error { return s.api.Delete(s.t.Context(), namespace) })
+}

@@ -20,19 +20,13 @@ const youngNamespace = 10 * time.Second
 
 // enforce brings a namespace to what its governor asks for.
 func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, decision governance.Decision) outcome {
-	name, now := seen.namespace.Name, r.now()
+	name := seen.namespace.Name
 	target := targetRecord(seen, decision)
 	steps, err := r.plan(ctx, seen, decision)
 	if err != nil {
 		return r.refused(seen, target, err)
 	}
-	if !seen.previous.SameTarget(target) {
-		r.drift.clearAltered(name) // what became of other policies says nothing about these
-	}
-	if seen.terminating() {
-		r.drift.bound(name) // it is in no record, so nothing here can be told from drift
-	}
-	if wait := r.drift.wait(name, steps, seen.inventory, now); wait > 0 {
+	if wait := r.mustWait(seen, target, steps); wait > 0 {
 		return r.postponed(seen, target, wait)
 	}
 	written, err := r.execute(ctx, seen, steps)
@@ -50,6 +44,18 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 		r.metrics.protection.Observe(r.now().Sub(seenAt).Seconds())
 	}
 	return r.synced(target, name)
+}
+
+// mustWait returns how long the writes of a plan have to wait; 0 for not at all.
+func (r *namespaceReconciler) mustWait(seen *situation, target ledger.Record, steps plan.Plan) time.Duration {
+	name := seen.namespace.Name
+	if !seen.previous.SameTarget(target) {
+		r.drift.clearAltered(name) // what became of other policies says nothing about these
+	}
+	if seen.terminating() {
+		r.drift.bound(name) // it is in no record, so nothing here can be told from drift
+	}
+	return r.drift.wait(name, steps, seen.inventory, r.now())
 }
 
 // execute carries out a plan, and remembers what was written until the cache shows it.

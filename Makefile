@@ -91,7 +91,7 @@ test: build control-plane ## Run every test, against a real control plane where 
 	$(GO) test $(RACE) -timeout 30m ./...
 
 .PHONY: test-faults
-test-faults: control-plane ## Crash, starve and mislead the manager at every turn, with fixed seeds; under ten minutes.
+test-faults: control-plane ## Crash, starve and mislead the manager at every turn, with fixed seeds.
 	$(GO) vet -tags faults ./test/faults
 	$(GO) test -count=1 -timeout 30m -tags faults ./test/witness ./test/faults
 

@@ -133,6 +133,13 @@ func interned(s string) string { return unique.Make(s).Value() }
 
 // cachedInventory returns the policies under claimed names that the cache knows in a namespace.
 func cachedInventory(ctx context.Context, reader client.Reader, namespace string) (plan.Inventory, error) {
+	return readInventory(ctx, reader, namespace, observeCompact)
+}
+
+// readInventory reads the policies under claimed names in a namespace, one by one.
+func readInventory(
+	ctx context.Context, reader client.Reader, namespace string, observe func(*networkingv1.NetworkPolicy) plan.Observed,
+) (plan.Inventory, error) {
 	inventory := make(plan.Inventory, len(policy.Names))
 	for _, name := range policy.Names {
 		object := &networkingv1.NetworkPolicy{}
@@ -140,9 +147,9 @@ func cachedInventory(ctx context.Context, reader client.Reader, namespace string
 		switch {
 		case apierrors.IsNotFound(err):
 		case err != nil:
-			return nil, fmt.Errorf("read policy %s from the cache: %w", name, err)
+			return nil, fmt.Errorf("read policy %s: %w", name, err)
 		default:
-			inventory[name] = observeCompact(object)
+			inventory[name] = observe(object)
 		}
 	}
 	return inventory, nil

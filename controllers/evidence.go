@@ -14,7 +14,6 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/governance"
 	"github.com/netbaseline/netbaseline/internal/plan"
-	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
 // crdName is the name of our CustomResourceDefinition.
@@ -52,19 +51,7 @@ func (w *witness) testify(ctx context.Context, name string) (*governance.View, *
 // inventory reads, without any filter, the policies under claimed names in a namespace. It reads them one by one: a list would hold
 // whatever else a tenant has put there, and he could fill our memory.
 func (w *witness) inventory(ctx context.Context, namespace string) (plan.Inventory, error) {
-	inventory := plan.Inventory{}
-	for _, name := range policy.Names {
-		object := &networkingv1.NetworkPolicy{}
-		err := w.live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object)
-		switch {
-		case apierrors.IsNotFound(err):
-		case err != nil:
-			return nil, fmt.Errorf("read policy %s: %w", name, err)
-		default:
-			inventory[name] = plan.Observe(object)
-		}
-	}
-	return inventory, nil
+	return readInventory(ctx, w.live, namespace, plan.Observe)
 }
 
 // crdTerminating says whether our CustomResourceDefinition is being deleted, or is gone.

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,10 +21,15 @@ const (
 	contestedWindow = time.Minute
 	// alteredRetry is how long to wait before writing again what an admission plugin has altered.
 	alteredRetry = time.Minute
+	// rivalPatience is how often the same harmless change is put back at once: more often than a person makes it by mistake. After that
+	// somebody means it, such as another build of netbaseline that writes at the same time, and each time it is left for longer.
+	rivalPatience = 3
+	rivalRetry    = time.Minute
+	rivalMaxRetry = 10 * time.Minute
 )
 
-// driftGuard remembers, for the few namespaces where others change our policies, how often that happens. Repairs are never put off
-// except by the bound above: a pause would let whoever loops hold the namespace open.
+// driftGuard remembers, for the few namespaces where others change our policies, how often that happens. Repairs of what somebody has
+// opened are never put off except by the bound above: a pause would let whoever loops hold the namespace open.
 type driftGuard struct {
 	mu      sync.Mutex
 	history map[string]*driftHistory
@@ -33,12 +39,20 @@ type driftHistory struct {
 	limiter      *rate.Limiter
 	disturbances []time.Time // within contestedWindow, at most contestedAfter+1 of them
 	altered      map[string]alteration
+	rivals       map[string]rivalry
 }
 
 // alteration is what the API server made of a policy that we wrote.
 type alteration struct {
 	stored plan.Observed
 	at     time.Time
+}
+
+// rivalry is what somebody writes over a policy of ours again and again, although it opens nothing.
+type rivalry struct {
+	found   plan.Observed
+	repairs int
+	at      time.Time // of the last repair
 }
 
 func newDriftGuard() *driftGuard { return &driftGuard{history: map[string]*driftHistory{}} }
@@ -89,13 +103,18 @@ func (g *driftGuard) contested(namespace string, now time.Time) (contested bool,
 		return false, 0
 	}
 	history.disturbances = recent(history.disturbances, now)
+	maps.DeleteFunc(history.rivals, func(_ string, r rivalry) bool { return r.over(now) })
 	if len(history.disturbances) == 0 {
 		// Forgotten too early, the bound on writes would begin anew.
 		spent := writeBurst - history.limiter.TokensAt(now)
-		if spent <= 0 && len(history.altered) == 0 {
+		if spent <= 0 && len(history.altered) == 0 && len(history.rivals) == 0 {
 			delete(g.history, namespace)
 		}
-		return false, time.Duration(max(spent, 0) / writesPerSecond * float64(time.Second))
+		again = time.Duration(max(spent, 0) / writesPerSecond * float64(time.Second))
+		for _, rival := range history.rivals {
+			again = max(again, rival.at.Add(rival.forgotten()).Sub(now))
+		}
+		return false, again
 	}
 	oldest := history.disturbances[0]
 	return len(history.disturbances) > contestedAfter, oldest.Add(contestedWindow).Sub(now) + time.Millisecond
@@ -112,6 +131,38 @@ func (g *driftGuard) noteAltered(namespace, name string, stored plan.Observed, n
 	history.altered[name] = alteration{stored: stored, at: now}
 }
 
+// repaired notes what was found in place of a policy that was put back. What allowed anything more forgets every rivalry.
+func (g *driftGuard) repaired(namespace, name string, found plan.Observed, openedNothing bool, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	history := g.of(namespace)
+	if !openedNothing {
+		delete(history.rivals, name)
+		return
+	}
+	if history.rivals == nil {
+		history.rivals = map[string]rivalry{}
+	}
+	repairs := 1
+	if before, known := history.rivals[name]; known && alike(before.found, found) && !before.over(now) {
+		repairs += before.repairs
+	}
+	history.rivals[name] = rivalry{found: found, repairs: repairs, at: now}
+}
+
+// wait returns how long a policy is left after its last repair.
+func (r rivalry) wait() time.Duration {
+	if r.repairs < rivalPatience {
+		return 0
+	}
+	return min(rivalRetry<<min(r.repairs-rivalPatience, 10), rivalMaxRetry)
+}
+
+// forgotten returns how long after the last repair a rivalry is over, unless somebody takes it up again: longer than it was left alone.
+func (r rivalry) forgotten() time.Duration { return r.wait() + contestedWindow }
+
+func (r rivalry) over(now time.Time) bool { return now.Sub(r.at) >= r.forgotten() }
+
 // clearAltered forgets alterations, after a namespace came out as it must be.
 func (g *driftGuard) clearAltered(namespace string) {
 	g.mu.Lock()
@@ -121,22 +172,54 @@ func (g *driftGuard) clearAltered(namespace string) {
 	}
 }
 
-// futile returns how long it makes no sense to write in a namespace, because every policy that differs is exactly what an
-// admission plugin made of our last write; 0 if writing makes sense.
-func (h *driftHistory) futile(p plan.Plan, inventory plan.Inventory, now time.Time) time.Duration {
-	if len(h.altered) == 0 {
-		return 0
+// retarget forgets what became of other policies: it says nothing about those that a namespace must have now.
+func (g *driftGuard) retarget(namespace string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if history, ok := g.history[namespace]; ok {
+		history.altered, history.rivals = nil, nil
 	}
+}
+
+// rival returns a policy of a plan that is left to a rival for now; "" if none is.
+func (g *driftGuard) rival(namespace string, p plan.Plan, inventory plan.Inventory) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	history, ok := g.history[namespace]
+	if !ok {
+		return ""
+	}
+	for _, step := range slices.Concat(p...) {
+		if rival, known := history.rivals[step.Name]; known && rival.wait() > 0 && alike(inventory[step.Name], rival.found) {
+			return step.Name
+		}
+	}
+	return ""
+}
+
+// futile returns how long it makes no sense to write in a namespace, because every policy that differs is exactly what an
+// admission plugin made of our last write, or what a rival writes over it; 0 if writing makes sense.
+func (h *driftHistory) futile(p plan.Plan, inventory plan.Inventory, now time.Time) time.Duration {
 	wait := time.Duration(0)
 	for _, step := range slices.Concat(p...) {
-		altered, known := h.altered[step.Name]
-		left := altered.at.Add(alteredRetry).Sub(now)
-		if step.Operation == plan.Delete || !known || left <= 0 || !alike(inventory[step.Name], altered.stored) {
+		left := h.leave(step.Name, inventory[step.Name], now)
+		if step.Operation == plan.Delete || left <= 0 {
 			return 0
 		}
 		wait = max(wait, left)
 	}
 	return wait
+}
+
+// leave returns for how long a policy that stands like this is left as it is.
+func (h *driftHistory) leave(name string, observed plan.Observed, now time.Time) time.Duration {
+	if altered, known := h.altered[name]; known && alike(observed, altered.stored) {
+		return altered.at.Add(alteredRetry).Sub(now)
+	}
+	if rival, known := h.rivals[name]; known && alike(observed, rival.found) {
+		return rival.at.Add(rival.wait()).Sub(now)
+	}
+	return 0
 }
 
 // alike says whether two observations differ in nothing that we would repair.

@@ -27,7 +27,7 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 		return r.refused(seen, target, err)
 	}
 	if wait := r.mustWait(seen, target, steps); wait > 0 {
-		return r.postponed(seen, target, wait)
+		return r.postponed(seen, target, wait, r.drift.rival(name, steps, seen.inventory))
 	}
 	written, err := r.execute(ctx, seen, steps)
 	r.report(seen, decision, written, drifted(seen, target, written))
@@ -50,7 +50,7 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 func (r *namespaceReconciler) mustWait(seen *situation, target ledger.Record, steps plan.Plan) time.Duration {
 	name := seen.namespace.Name
 	if !seen.previous.SameTarget(target) {
-		r.drift.clearAltered(name) // what became of other policies says nothing about these
+		r.drift.retarget(name)
 	}
 	if seen.terminating() {
 		r.drift.bound(name) // it is in no record, so nothing here can be told from drift
@@ -139,6 +139,7 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	if drifted {
 		r.metrics.repairs.Inc()
 		r.drift.disturbed(name, r.now())
+		r.noteRepairs(name, written)
 	} else if !seen.terminating() {
 		r.ledger.NoteEnforced(decision.Governor.Baseline.Name, name)
 	}
@@ -154,6 +155,15 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	}
 	if contested && !seen.previous.Contested {
 		r.events.contested(decision.Governor.Baseline, name)
+	}
+}
+
+// noteRepairs notes what stood in place of the policies that were put back.
+func (r *namespaceReconciler) noteRepairs(namespace string, written []apply.Written) {
+	for i := range written {
+		if written[i].Operation == plan.Update {
+			r.drift.repaired(namespace, written[i].Object.Name, written[i].Found, written[i].OpenedNothing, r.now())
+		}
 	}
 }
 
@@ -213,9 +223,16 @@ func unconfirmed(decision governance.Decision, err error) outcome {
 	return outcome{record: heldRecord(decision), err: err}
 }
 
-// postponed concludes a reconcile that has to wait before it may write.
-func (r *namespaceReconciler) postponed(seen *situation, target ledger.Record, wait time.Duration) outcome {
-	if seen.previous.SameTarget(target) {
+// postponed concludes a reconcile that has to wait before it may write, because there were too many writes or because a policy is left to
+// a rival.
+func (r *namespaceReconciler) postponed(seen *situation, target ledger.Record, wait time.Duration, rival string) outcome {
+	switch {
+	case rival != "":
+		target.State, target.Since, target.Contested, target.Reason = ledger.Pending, r.now(), true, v1alpha1.ReasonContested
+		target.Message = fmt.Sprintf("somebody keeps replacing %s by one that allows no more than it; it is put back every few minutes. "+
+			"Does another netbaseline run without leader election?", rival)
+		return outcome{record: target, again: wait}
+	case seen.previous.SameTarget(target):
 		return outcome{record: seen.previous, again: wait}
 	}
 	target.State, target.Since, target.Reason = ledger.Pending, r.now(), v1alpha1.ReasonContested

@@ -43,6 +43,9 @@ type Written struct {
 	Object *networkingv1.NetworkPolicy
 	// TakenOver says that a foreign object lay under the name and was replaced.
 	TakenOver bool
+	// Found is what an update has replaced, and OpenedNothing says that it allowed nothing that the desired policy does not.
+	Found         plan.Observed
+	OpenedNothing bool
 }
 
 // Execute carries out a plan and returns the writes that were made, also when it fails. Stages follow each other; a write that is
@@ -147,7 +150,10 @@ func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (
 	if err := e.Writer.Update(ctx, object); err != nil {
 		return nil, err
 	}
-	return &Written{Operation: plan.Update, Object: object, TakenOver: takenOver}, nil
+	return &Written{
+		Operation: plan.Update, Object: object, TakenOver: takenOver,
+		Found: plan.Observe(live), OpenedNothing: policy.OpensNothing(&live.Spec, &step.Desired.Policy.Spec),
+	}, nil
 }
 
 // remove deletes exactly the object, in exactly the state, that was judged. If that state has passed, the object is judged again: while it

@@ -1,0 +1,101 @@
+package controllers
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+	"github.com/netbaseline/netbaseline/test/builder"
+)
+
+// otherOrder is what another build of netbaseline might render: the same ports, the other way round.
+func otherOrder(object *networkingv1.NetworkPolicy) { slices.Reverse(object.Spec.Egress[0].Ports) }
+
+// rivalled is a site in which somebody has written the same harmless policy over ours as often as it is put back at once.
+func rivalled(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t, builder.Baseline("default").Finalized().Obj())
+	s.reconcile()
+	for i := range rivalPatience {
+		s.change(v1alpha1.AllowDNSName, otherOrder)
+		if got := s.reconcile(); len(got.writes) != 1 || got.record.State != ledger.Synced {
+			t.Fatalf("repair %d: %+v, want one write at once", i, got)
+		}
+	}
+	s.change(v1alpha1.AllowDNSName, otherOrder)
+	return s
+}
+
+func TestAHarmlessRivalIsLeftAloneForLongerAndLonger(t *testing.T) {
+	t.Parallel()
+	s := rivalled(t)
+	for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute, 10 * time.Minute} {
+		left := s.reconcile()
+		if len(left.writes) != 0 || left.again != want {
+			t.Errorf("%+v, want no write and another look in %s", left, want)
+		}
+		if left.record.State != ledger.Pending || left.record.Reason != v1alpha1.ReasonContested || !left.record.Contested {
+			t.Errorf("record %+v, want it pending and contested: it is not what the baseline says", left.record)
+		}
+		s.clock = s.clock.Add(want)
+		if got := s.reconcile(); len(got.writes) != 1 || got.record.State != ledger.Synced {
+			t.Errorf("after %s: %+v, want one more repair", want, got)
+		}
+		s.change(v1alpha1.AllowDNSName, otherOrder)
+	}
+}
+
+func TestARivalIsNotLeftAlone(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(*site){
+		"that opens the policy":     func(s *site) { s.change(v1alpha1.AllowDNSName, letIn) },
+		"that opens another policy": func(s *site) { s.change(v1alpha1.DefaultDenyName, letIn) },
+		"that deletes another one":  func(s *site) { s.delete(v1alpha1.DefaultDenyName) },
+		"that strips our label": func(s *site) {
+			s.change(v1alpha1.AllowDNSName, func(o *networkingv1.NetworkPolicy) { delete(o.Labels, v1alpha1.BaselineLabel) })
+		},
+		"that writes something else": func(s *site) {
+			s.change(v1alpha1.AllowDNSName, func(o *networkingv1.NetworkPolicy) { o.Spec.Egress = nil })
+		},
+		"once the namespace has another environment": func(s *site) {
+			namespace := &corev1.Namespace{}
+			s.directly(func() error { return s.api.Get(s.t.Context(), keyOf("", "shop"), namespace) })
+			namespace.Labels["environment"] = "staging"
+			s.directly(func() error { return s.api.Update(s.t.Context(), namespace) })
+		},
+	}
+	for name, act := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := rivalled(t)
+			act(s)
+			if got := s.reconcile(); len(got.writes) == 0 {
+				t.Errorf("%+v, want it put back at once", got)
+			}
+		})
+	}
+}
+
+func TestAnOldRivalryIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := rivalled(t)
+	s.clock = s.clock.Add(time.Minute)
+	s.reconcile()
+	for range 100 { // as often as it asks to look again
+		if again := s.reconcile().again; again > 0 {
+			s.clock = s.clock.Add(again)
+		}
+	}
+	if len(s.drift.history) != 0 {
+		t.Error("it is remembered for ever")
+	}
+	s.change(v1alpha1.AllowDNSName, otherOrder)
+	if got := s.reconcile(); len(got.writes) != 1 {
+		t.Errorf("%+v, want it put back at once, as the first time", got)
+	}
+}

@@ -140,7 +140,7 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 		r.metrics.repairs.Inc()
 		r.drift.disturbed(name, r.now())
 		r.noteRepairs(name, written)
-	} else if !seen.terminating() {
+	} else if !seen.terminating() && !r.sightings.awaiting(name) { // that a new namespace is protected is nothing to tell
 		r.ledger.NoteEnforced(decision.Governor.Baseline.Name, name)
 	}
 	contested, _ := r.drift.contested(name, r.now())

@@ -44,8 +44,8 @@ func TestANamespaceIsProtectedAndThenLeftAlone(t *testing.T) {
 	if len(got.events) > 0 {
 		t.Errorf("events %v: one for each namespace would be too many", got.events)
 	}
-	if enforced, _ := s.ledger.TakeTallies("default"); enforced != "1 namespace: shop" {
-		t.Errorf("told is %q", enforced)
+	if enforced, _ := s.ledger.TakeTallies("default"); enforced != "" {
+		t.Errorf("told is %q: that a new namespace is protected is no news", enforced)
 	}
 	if count, sum := s.metric("netbaseline_namespace_protection_seconds count"), s.metric("netbaseline_namespace_protection_seconds sum"); count != 1 || sum != 2 {
 		t.Errorf("protection took %v seconds in %v cases, want 2 in 1", sum, count)
@@ -61,6 +61,17 @@ func TestANamespaceIsProtectedAndThenLeftAlone(t *testing.T) {
 	}
 	if got := s.metric(`netbaseline_policy_writes_total{operation="create"}`); got != 3 {
 		t.Errorf("%v creates are counted, want 3", got)
+	}
+}
+
+func TestThatAnOldNamespaceIsProtectedIsTold(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	if got := s.reconcile(); len(got.events) > 0 {
+		t.Errorf("events %v: one for each namespace would be too many", got.events)
+	}
+	if enforced, _ := s.ledger.TakeTallies("default"); enforced != "1 namespace: shop" {
+		t.Errorf("told is %q", enforced)
 	}
 }
 

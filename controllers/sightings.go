@@ -19,6 +19,14 @@ func (s *sightings) add(namespace string, at time.Time) {
 	s.times[namespace] = at
 }
 
+// awaiting says whether a namespace is new and not protected yet.
+func (s *sightings) awaiting(namespace string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.times[namespace]
+	return ok
+}
+
 // take returns when a namespace was first seen and forgets it.
 func (s *sightings) take(namespace string) (time.Time, bool) {
 	s.mu.Lock()

@@ -75,7 +75,7 @@ const (
 
 // Reasons of events.
 const (
-	// EventEnforced is on a baseline: namespaces have received its policies.
+	// EventEnforced is on a baseline: namespaces that were there already have received its policies.
 	EventEnforced = "Enforced"
 	// EventHeld is on a baseline: namespaces keep its policies untouched.
 	EventHeld = "Held"

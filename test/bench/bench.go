@@ -30,6 +30,9 @@ func bench(ctx context.Context, o *options) error {
 		return err
 	}
 	for name, start := range tools() {
+		if o.only != "" && o.only != name {
+			continue
+		}
 		measured, err := benchTool(ctx, o, screen, name, start)
 		if err != nil {
 			return err

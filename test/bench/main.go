@@ -38,6 +38,7 @@ type options struct {
 	singles    int
 	idle       time.Duration
 	results    string
+	only       string
 }
 
 func main() {
@@ -61,6 +62,7 @@ func run(ctx context.Context, arguments []string) int {
 	flags.IntVar(&o.singles, "singles", 20, "How many policies are deleted or opened one after the other.")
 	flags.DurationVar(&o.idle, "idle", time.Minute, "How long the manager is watched at rest.")
 	flags.StringVar(&o.results, "results", harness.RepositoryPath("bin/bench"), "The folder of results.")
+	flags.StringVar(&o.only, "only", "", "Measure this tool alone, such as netbaseline, and compare it with nothing; for a quick look.")
 	docs := flags.Bool("docs", false, "Measure nothing: write docs/performance.md and its plots from the results.")
 	_ = flags.Parse(arguments) // exits on an error
 	if *docs {

@@ -13,10 +13,10 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/netbaseline/netbaseline/controllers"
+	"github.com/netbaseline/netbaseline/internal/metricsguard"
 )
 
 // defaultNamespace is where config/default installs the operator.
@@ -106,7 +106,7 @@ func (o *options) metrics() metricsserver.Options {
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
 	}
 	if o.metricsSecure {
-		served.FilterProvider = filters.WithAuthenticationAndAuthorization
+		served.FilterProvider = metricsguard.Provide
 	}
 	return served
 }

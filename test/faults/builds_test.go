@@ -129,4 +129,3 @@ func startProgram(t *testing.T, path string) *localcluster.Process {
 	t.Cleanup(func() { _ = process.Stop() })
 	return process
 }
-

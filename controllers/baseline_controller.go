@@ -40,21 +40,22 @@ func (r *baselineReconciler) Reconcile(ctx context.Context, request ctrl.Request
 	candidate, summary := governance.NewCandidate(baseline), r.ledger.Summarize(baseline.Name)
 	gone, err := r.settleFinalizer(ctx, candidate, &summary)
 	if err != nil || gone {
-		return ctrl.Result{}, ignoreRace(err)
+		return afterRace(err)
 	}
 	again, err := r.reportStatus(ctx, candidate, &summary)
 	if err != nil {
-		return ctrl.Result{RequeueAfter: statusInterval}, ignoreRace(err)
+		return afterRace(err)
 	}
 	return ctrl.Result{RequeueAfter: again}, nil
 }
 
-// ignoreRace drops errors that only say that somebody else was faster; the change that beat us brings us back here.
-func ignoreRace(err error) error {
+// afterRace drops errors that only say that somebody else was faster. The change that beat us usually brings us back here before the
+// time is over; but a baseline that waits for its finalizer governs nothing, so that must not depend on an event that never comes.
+func afterRace(err error) (ctrl.Result, error) {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return nil
+		return ctrl.Result{RequeueAfter: statusInterval}, nil
 	}
-	return err
+	return ctrl.Result{}, err
 }
 
 // The patch of the main resource is for the finalizer alone.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"time"
 
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // so that any kubeconfig works outside a cluster
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -29,6 +30,9 @@ type options struct {
 	metricsSecure     bool
 	probeAddress      string
 	leaderElect       bool
+	leaseDuration     time.Duration
+	renewDeadline     time.Duration
+	retryPeriod       time.Duration
 	operatorNamespace string
 	logging           zap.Options
 }
@@ -43,6 +47,9 @@ func (o *options) bind(set *flag.FlagSet) {
 	set.StringVar(&o.metricsCertDir, "metrics-cert-path", "", "Directory with tls.crt and tls.key for metrics; without it, a self-signed certificate is made at each start.")
 	set.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address that /healthz and /readyz are served on; 0 to serve none.")
 	set.BoolVar(&o.leaderElect, "leader-elect", false, "Let one replica of several work, and another take over when it ends.")
+	set.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "How long the others wait, after the leader last renewed its lease, before one of them takes over.")
+	set.DurationVar(&o.renewDeadline, "leader-elect-renew-deadline", 10*time.Second, "How long the leader tries to renew its lease before it gives up and ends; less than the lease duration.")
+	set.DurationVar(&o.retryPeriod, "leader-elect-retry-period", 2*time.Second, "How long to wait between two attempts to get or renew the lease; less than the renew deadline.")
 	set.StringVar(&o.operatorNamespace, "operator-namespace", namespace, "Namespace that the operator runs in; it is never governed. Default: $POD_NAMESPACE, or "+defaultNamespace+".")
 	o.logging.BindFlags(set)
 }
@@ -92,6 +99,9 @@ func (o *options) manager() ctrl.Options {
 		LeaderElection:          o.leaderElect,
 		LeaderElectionID:        "netbaseline.policy.netbaseline.dev",
 		LeaderElectionNamespace: o.operatorNamespace,
+		LeaseDuration:           &o.leaseDuration,
+		RenewDeadline:           &o.renewDeadline,
+		RetryPeriod:             &o.retryPeriod,
 		// The process ends as soon as the manager does, so the lease can be given up at once.
 		LeaderElectionReleaseOnCancel: true,
 	}

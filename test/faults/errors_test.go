@@ -3,7 +3,11 @@
 package faults_test
 
 import (
+	"fmt"
+	"iter"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,58 +34,64 @@ var apiErrors = []struct {
 const inCI = 24
 
 // Every call of every workload fails in every way, once and five times in a row; the workload ends as if nothing had happened. The
-// cases of a workload run side by side, each in a site of its own, and each fault meets only its own site.
+// cases run side by side, each in a site of its own, and each fault meets only its own site.
 func TestEveryCallFails(t *testing.T) {
+	cases := map[*workload][]errorCase{}
 	random := rand.New(rand.NewPCG(seed, 3))
-	for _, w := range workloads {
-		t.Run(w.name, func(t *testing.T) {
+	for w, learned := range learn(t) {
+		cases[w] = w.errorCases(len(learned.calls))
+	}
+	for _, w := range everyWorkload() {
+		if all := cases[w]; !*long {
+			random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+			cases[w] = all[:min(len(all), inCI)]
+		}
+	}
+	for name, batch := range errorBatches(cases) {
+		t.Run(name, func(t *testing.T) {
 			began := time.Now()
-			calls := w.learnCalls(t)
-			cases := w.errorCases(len(calls))
-			if !*long {
-				random.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
-				cases = cases[:min(len(cases), inCI)]
-			}
-			for len(cases) > 0 {
-				batch := min(len(cases), poolSize/3)
-				w.fail(t, cases[:batch])
-				cases = cases[batch:]
-			}
+			fail(t, batch)
 			expectNoViolation(t, restartBound)
-			t.Logf("%d calls, %s", len(calls), time.Since(began).Round(time.Second))
+			t.Logf("%d cases, %s", len(batch), time.Since(began).Round(time.Second))
 		})
 	}
 }
 
 type errorCase struct {
+	*workload
 	call, error, times int
+}
+
+func (c errorCase) String() string {
+	return fmt.Sprintf("%s: %s at call %d, %d times", c.workload, apiErrors[c.error].name, c.call, c.times)
 }
 
 func (w *workload) errorCases(calls int) []errorCase {
 	var cases []errorCase
 	for call := range calls {
 		for failure := range apiErrors {
-			cases = append(cases, errorCase{call, failure, 1}, errorCase{call, failure, 5})
+			cases = append(cases, errorCase{w, call, failure, 1}, errorCase{w, call, failure, 5})
 		}
 	}
 	return cases
 }
 
-// learnCalls returns the calls that a workload makes in its own site, reads past the cache among them.
-func (w *workload) learnCalls(t *testing.T) []faults.Call {
-	t.Helper()
-	s := w.prepare(t, 1)[0]
-	o := start(t, newTransport())
-	w.act(t, s)
-	w.finish(t, s)
-	o.silent(t, 1500*time.Millisecond)
-	o.giveUp()
-	s.free(t)
-	calls := o.Calls(s.calls)
-	if len(calls) == 0 {
-		t.Fatal("the workload makes no calls: nothing would be shown")
+// errorBatches puts cases together that there are sites for, and names them.
+func errorBatches(cases map[*workload][]errorCase) iter.Seq2[string, []errorCase] {
+	return func(yield func(string, []errorCase) bool) {
+		for _, group := range grouped(everyWorkload(), func(w *workload) int { return len(cases[w]) }) {
+			var names []string
+			var together []errorCase
+			for _, w := range group {
+				names, together = append(names, w.name), append(together, cases[w]...)
+			}
+			for batch := range slices.Chunk(together, maxSites) {
+				if !yield(strings.Join(names, ", "), batch) {
+					return
+				}
+			}
+		}
 	}
-	return calls
 }
 
 // calls chooses what a manager asks about this site; events come when they like.
@@ -89,30 +99,34 @@ func (s *site) calls(call faults.Call) bool {
 	return s.owns(call) && call.Verb != "watch" && call.Resource != "events"
 }
 
-func (w *workload) fail(t *testing.T, cases []errorCase) {
+func fail(t *testing.T, cases []errorCase) {
 	t.Helper()
-	all := w.prepare(t, len(cases))
+	chosen := make([]*workload, len(cases))
+	for i, c := range cases {
+		chosen[i] = c.workload
+	}
+	all := prepare(t, chosen)
 	o := start(t, newTransport())
 	rules := make([]*faults.Rule, len(cases))
 	for i, c := range cases {
 		rules[i] = &faults.Rule{Match: all[i].calls, Skip: c.call, Times: c.times, Fault: apiErrors[c.error].fault}
 		o.Add(rules[i])
 	}
-	for _, s := range all {
-		w.act(t, s)
+	for i, s := range all {
+		chosen[i].act(t, s)
 	}
 	for i, s := range all {
 		eventually(t, func() string {
 			if said := s.unsettled(t); said != "" {
-				return apiErrors[cases[i].error].name + ": " + said
+				return cases[i].String() + ": " + said
 			}
 			return ""
 		})
 	}
-	o.silent(t, 1500*time.Millisecond)
+	o.silent(t, statusPause)
 	unmet := 0
 	for i, s := range all {
-		w.finish(t, s)
+		chosen[i].finish(t, s)
 		if o.Suffered(rules[i]) == 0 {
 			unmet++
 		}
@@ -122,7 +136,5 @@ func (w *workload) fail(t *testing.T, cases []errorCase) {
 	}
 	o.giveUp()
 	expectSilence(t)
-	for _, s := range all {
-		s.free(t)
-	}
+	freeAll(t, all)
 }

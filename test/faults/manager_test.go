@@ -3,6 +3,7 @@
 package faults_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -10,11 +11,20 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// client is a manager and what stands between it and the API server.
+// operator is a manager and what stands between it and the API server.
 type operator struct {
 	*faults.Transport
 	manager *harness.Manager
 	over    bool
+}
+
+// running are the managers that have not been given up.
+var running []*operator
+
+func giveUpAll() {
+	for _, o := range running {
+		o.giveUp()
+	}
 }
 
 // start starts a manager and waits until it watches.
@@ -36,6 +46,7 @@ func startBlind(t *testing.T, transport *faults.Transport) *operator {
 	manager, err := env.StartManagerWith(transport.Wrap(env.OperatorConfig()))
 	must(t, err)
 	o := &operator{Transport: transport, manager: manager}
+	running = append(slices.DeleteFunc(running, func(o *operator) bool { return o.over }), o)
 	t.Cleanup(o.giveUp)
 	return o
 }
@@ -53,8 +64,13 @@ func (o *operator) giveUp() {
 // silent waits until the manager has not written for a while.
 func (o *operator) silent(t *testing.T, duration time.Duration) {
 	t.Helper()
+	silent(t, o.Transport, duration)
+}
+
+func silent(t *testing.T, transport *faults.Transport, duration time.Duration) {
+	t.Helper()
 	eventually(t, func() string {
-		if o.Quiet(duration) {
+		if transport.Quiet(duration) {
 			return ""
 		}
 		return "the manager goes on writing"

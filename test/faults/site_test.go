@@ -3,10 +3,15 @@
 package faults_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,42 +34,131 @@ type site struct {
 	namespaces [3]string
 	// since is the revision from which on writes are counted.
 	since int64
+	freed bool
 }
 
 var sites int
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newSites(t, 1)[0]
+}
+
+func newSites(t *testing.T, count int) []*site {
+	t.Helper()
+	made := make([]*site, count)
+	for i := range made {
+		made[i] = reserve(t)
+	}
+	sideBySide(t, made, (*site).label)
+	return made
+}
+
+func reserve(t *testing.T) *site {
+	t.Helper()
 	sites++
 	s := &site{id: fmt.Sprintf("site-%04d", sites)}
 	for i := range s.namespaces {
-		s.namespaces[i] = <-pool
-		s.relabel(t, i, siteLabel, s.id, "environment", []string{"production", "production", "staging"}[i])
+		select {
+		case s.namespaces[i] = <-pool:
+		case <-time.After(patience):
+			t.Fatal("no namespace is left for another site")
+		}
 	}
+	t.Cleanup(func() { s.abandon(t) })
 	return s
+}
+
+// label gives the namespaces of a new site their labels.
+func (s *site) label(ctx context.Context) error {
+	var errs []error
+	for i, environment := range []string{"production", "production", "staging"} {
+		errs = append(errs, s.setLabels(ctx, i, siteLabel, s.id, "environment", environment))
+	}
+	return errors.Join(errs...)
 }
 
 // relabel replaces the labels of a namespace.
 func (s *site) relabel(t *testing.T, i int, labels ...string) {
 	t.Helper()
-	namespace := getNamespace(t, s.namespaces[i])
+	must(t, s.setLabels(t.Context(), i, labels...))
+}
+
+func (s *site) setLabels(ctx context.Context, i int, labels ...string) error {
+	namespace := &corev1.Namespace{}
+	if err := env.Admin.Get(ctx, client.ObjectKey{Name: s.namespaces[i]}, namespace); err != nil {
+		return err
+	}
 	namespace.Labels = builder.Labels(labels...)
-	must(t, env.Admin.Update(t.Context(), namespace))
+	return env.Admin.Update(ctx, namespace)
 }
 
 // free gives the namespaces back. Baselines are forced off, whatever holds them. No manager may run.
 func (s *site) free(t *testing.T) {
 	t.Helper()
+	freeAll(t, []*site{s})
+}
+
+func freeAll(t *testing.T, all []*site) {
+	t.Helper()
+	sideBySide(t, all, (*site).giveBack)
+}
+
+func (s *site) giveBack(ctx context.Context) error {
 	for _, suffix := range []string{"a", "b"} {
 		baseline := &v1alpha1.ClusterNetworkBaseline{ObjectMeta: metav1.ObjectMeta{Name: s.id + "-" + suffix}}
-		must(t, client.IgnoreNotFound(env.Admin.Delete(t.Context(), baseline)))
-		must(t, client.IgnoreNotFound(env.Admin.Patch(t.Context(), baseline,
-			client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))))
+		err := env.Admin.Delete(ctx, baseline)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := client.IgnoreNotFound(env.Admin.Patch(ctx, baseline,
+			client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))); err != nil {
+			return err
+		}
 	}
 	for _, name := range s.namespaces {
-		must(t, env.Admin.DeleteAllOf(t.Context(), &networkingv1.NetworkPolicy{}, client.InNamespace(name)))
+		if err := env.Admin.DeleteAllOf(ctx, &networkingv1.NetworkPolicy{}, client.InNamespace(name)); err != nil {
+			return err
+		}
+	}
+	s.freed = true
+	for _, name := range s.namespaces {
 		pool <- name
 	}
+	return nil
+}
+
+// abandon gives back what a test that failed has left, so that the tests after it have their namespaces, and nothing to clean up.
+func (s *site) abandon(t *testing.T) {
+	if s.freed {
+		return
+	}
+	giveUpAll()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.giveBack(ctx); err != nil {
+		t.Errorf("%s: %v", s.id, err)
+	}
+}
+
+// sideBySide does something with many sites, some at a time.
+func sideBySide(t *testing.T, all []*site, do func(*site, context.Context) error) {
+	t.Helper()
+	var group sync.WaitGroup
+	errs := make([]error, len(all))
+	const lanes = 8
+	for lane := range lanes {
+		group.Go(func() {
+			for i := lane; i < len(all); i += lanes {
+				errs[i] = do(all[i], t.Context())
+			}
+		})
+	}
+	group.Wait()
+	must(t, errors.Join(errs...))
 }
 
 func (s *site) baseline(suffix string) *builder.BaselineBuilder {

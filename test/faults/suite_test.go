@@ -14,7 +14,6 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/netbaseline/netbaseline/internal/localcluster"
@@ -23,8 +22,8 @@ import (
 )
 
 const (
-	// poolSize is how many namespaces the sites share: enough for 40 sites of three at a time.
-	poolSize = 120
+	// poolSize is how many namespaces the sites share, and maxSites how many sites there can be at a time.
+	poolSize, maxSites = 300, poolSize / 3
 	// grown is the age from which a namespace may hold pods, so that the order of writes in it counts.
 	grown = 11500 * time.Millisecond
 	// patience bounds every wait. What works takes tenths of a second.
@@ -133,11 +132,4 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func getNamespace(t *testing.T, name string) *corev1.Namespace {
-	t.Helper()
-	namespace := &corev1.Namespace{}
-	must(t, env.Admin.Get(t.Context(), client.ObjectKey{Name: name}, namespace))
-	return namespace
 }

@@ -34,10 +34,7 @@ func TestViewsThatLag(t *testing.T) {
 			"expired": {Match: watchOf(resource), Skip: 1, Times: 3, Fault: faults.Expired()},
 		} {
 			t.Run(resource+" "+name, func(t *testing.T) {
-				all := make([]*site, len(workloads))
-				for i := range workloads {
-					all[i] = workloads[i].prepare(t, 1)[0]
-				}
+				all := prepare(t, everyWorkload())
 				rules := []*faults.Rule{rule}
 				if name == "expired" { // a watch must break before another one can be told that it is too old
 					rules = append(rules, &faults.Rule{Match: watchOf(resource), Times: 1, Fault: faults.CutAfter(200 * time.Millisecond)})
@@ -59,9 +56,7 @@ func TestViewsThatLag(t *testing.T) {
 				o.giveUp()
 				expectSilence(t)
 				expectNoViolation(t, restartBound)
-				for _, s := range all {
-					s.free(t)
-				}
+				freeAll(t, all)
 			})
 		}
 	}

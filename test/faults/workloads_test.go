@@ -4,6 +4,7 @@ package faults_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/faults"
 	"github.com/netbaseline/netbaseline/test/witness"
 )
 
@@ -97,27 +99,106 @@ func policyOf(t *testing.T, s *site, i int, name string) *networkingv1.NetworkPo
 	return policy
 }
 
-// prepare has many sites ready for the act of a workload, with one manager that is gone again in the end.
+// prepare has many sites ready for the act of a workload.
 func (w *workload) prepare(t *testing.T, count int) []*site {
 	t.Helper()
-	prepared := make([]*site, count)
-	for i := range prepared {
-		prepared[i] = newSite(t)
+	return prepare(t, slices.Repeat([]*workload{w}, count))
+}
+
+// prepare has a site ready for the act of each workload, with one manager that is gone again in the end.
+func prepare(t *testing.T, chosen []*workload) []*site {
+	t.Helper()
+	prepared, steps := newSites(t, len(chosen)), 0
+	for _, w := range chosen {
+		steps = max(steps, len(w.before))
 	}
-	if len(w.before) == 0 {
+	if steps == 0 {
 		return prepared
 	}
 	o := start(t, newTransport())
 	defer o.giveUp()
-	for _, step := range w.before {
-		for _, s := range prepared {
-			step(t, s)
+	for step := range steps {
+		for i, w := range chosen {
+			if step < len(w.before) {
+				w.before[step](t, prepared[i])
+			}
 		}
-		for _, s := range prepared {
-			s.settle(t)
+		for i, w := range chosen {
+			if step < len(w.before) {
+				prepared[i].settle(t)
+			}
 		}
 	}
 	return prepared
+}
+
+// everyWorkload is one of each.
+func everyWorkload() []*workload {
+	all := make([]*workload, len(workloads))
+	for i := range workloads {
+		all[i] = &workloads[i]
+	}
+	return all
+}
+
+// grouped splits workloads into groups that need no more sites than there are, if each needs as many as the function says.
+func grouped(all []*workload, need func(*workload) int) [][]*workload {
+	var groups [][]*workload
+	left := 0
+	for _, w := range all {
+		if need(w) > left {
+			groups, left = append(groups, nil), maxSites
+		}
+		left -= need(w)
+		groups[len(groups)-1] = append(groups[len(groups)-1], w)
+	}
+	return groups
+}
+
+// lesson is what a workload takes while nothing goes wrong.
+type lesson struct {
+	// calls are those that a manager makes about the site, reads past the cache among them, and writes those of them that write.
+	calls, writes []faults.Call
+	counts        map[string]witness.Count
+}
+
+var lessons []*lesson
+
+// learn runs each workload undisturbed, once for all tests, and returns what it takes.
+func learn(t *testing.T) map[*workload]*lesson {
+	t.Helper()
+	all := everyWorkload()
+	if lessons == nil {
+		lessons = learnAll(t, all)
+	}
+	learned := map[*workload]*lesson{}
+	for i, w := range all {
+		learned[w] = lessons[i]
+	}
+	return learned
+}
+
+func learnAll(t *testing.T, all []*workload) []*lesson {
+	t.Helper()
+	prepared, learned := prepare(t, all), make([]*lesson, len(all))
+	o := start(t, newTransport())
+	for i, w := range all {
+		prepared[i].since = caughtUp(t)
+		w.act(t, prepared[i])
+		w.finish(t, prepared[i])
+	}
+	o.silent(t, statusPause)
+	for i, w := range all {
+		s := prepared[i]
+		learned[i] = &lesson{calls: o.Calls(s.calls), counts: s.counts(t)}
+		learned[i].writes = slices.DeleteFunc(slices.Clone(learned[i].calls), func(call faults.Call) bool { return !call.Writes() })
+		if len(learned[i].writes) == 0 {
+			t.Fatalf("%s: the workload makes no writes: nothing would be shown", w)
+		}
+	}
+	o.giveUp()
+	freeAll(t, prepared)
+	return learned
 }
 
 // finish holds a site against the end state.

@@ -12,10 +12,7 @@ import (
 
 // Leader election does not fence. Two managers that write at once get in each other's way, but leave no hole and come to rest.
 func TestTwoManagersAtOnce(t *testing.T) {
-	all := make([]*site, len(workloads))
-	for i := range workloads {
-		all[i] = workloads[i].prepare(t, 1)[0]
-	}
+	all := prepare(t, everyWorkload())
 	one, other := start(t, newTransport()), start(t, newTransport())
 	for i := range workloads {
 		workloads[i].act(t, all[i])
@@ -33,9 +30,7 @@ func TestTwoManagersAtOnce(t *testing.T) {
 	other.giveUp()
 	expectSilence(t)
 	expectNoViolation(t, restartBound)
-	for _, s := range all {
-		s.free(t)
-	}
+	freeAll(t, all)
 }
 
 // The processes of the control plane are killed, and stopped and continued, in the middle of a workload.
@@ -91,9 +86,7 @@ func TestTheControlPlaneIsKilledAndStopped(t *testing.T) {
 			o.giveUp()
 			expectSilence(t)
 			expectNoViolation(t, restartBound)
-			for _, s := range all {
-				s.free(t)
-			}
+			freeAll(t, all)
 		})
 	}
 }

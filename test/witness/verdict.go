@@ -55,6 +55,11 @@ func (j *Judge) Violations(writes []harness.Write, bound time.Duration, now time
 		case !byTenant && s.hole:
 			violations = append(violations, fmt.Sprintf("%s at revision %d: %s, for %s", s.invariant, s.revision, s.text, lasted))
 		case !byTenant:
+			for _, w := range writes {
+				if w.Resource == string(s.by.Kind) && w.Namespace == s.by.Namespace && w.At.After(s.at.Add(-20*time.Second)) {
+					fmt.Printf("DEBUG %s at %s: %+v\n", s.text, s.at.Format("15:04:05.000"), w)
+				}
+			}
 			violations = append(violations, fmt.Sprintf("%s at revision %d: %s", s.invariant, s.revision, s.text))
 		case s.hole && lasted > bound:
 			violations = append(violations, fmt.Sprintf("%s at revision %d: %s, by a tenant, but for %s", s.invariant, s.revision, s.text, lasted))

@@ -1,0 +1,202 @@
+//go:build faults
+
+package faults_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/faults"
+)
+
+// electing has replicas elect a leader, in a fifth of the usual time.
+var electing = []string{
+	"--leader-elect", "--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=500ms",
+}
+
+// startPair starts a leader and a standby.
+func startPair(t *testing.T) (leader, standby *replica) {
+	t.Helper()
+	leader = startReplica(t, electing...)
+	leader.awaitLeading(t)
+	return leader, startReplica(t, electing...)
+}
+
+// The leader dies, as a process does, at any write of all workloads at once; the standby takes over and finishes the work.
+func TestTheLeaderIsKilled(t *testing.T) {
+	lots := 1
+	if *long {
+		lots = 15
+	}
+	random := rand.New(rand.NewPCG(seed, 6))
+	for range lots {
+		const rounds = 2
+		all := prepare(t, slices.Repeat(everyWorkload(), rounds))
+		leader, standby := startPair(t)
+		for round := range rounds {
+			at, effective := random.IntN(45), random.IntN(2) == 0
+			t.Run(fmt.Sprintf("at write %d, effective %t", at, effective), func(t *testing.T) {
+				leader.obey(&faults.Rule{Match: faults.Call.Writes, Skip: at, Times: 1, Fault: leader.killed(effective)})
+				actAll(t, all[round*len(workloads):])
+				leader.ended(t)
+				standby.awaitLeading(t)
+				finishAll(t, all[round*len(workloads):])
+			})
+			leader, standby = standby, startReplica(t, electing...)
+		}
+		leader.silent(t, statusPause)
+		must(t, leader.process.Kill())
+		must(t, standby.process.Kill())
+		if standby.written.Load() > 0 {
+			t.Errorf("a replica that does not lead has written %d times", standby.written.Load())
+		}
+		concludeAll(t, all)
+	}
+}
+
+// loosened stops denying a direction.
+var loosened = workload{
+	name: "loosen", before: []func(*testing.T, *site){enforce}, policies: 9,
+	act: func(t *testing.T, s *site) { s.edit(t, "a", denying(v1alpha1.PolicyTypeEgress)) },
+}
+
+func denying(directions ...v1alpha1.PolicyType) func(*v1alpha1.ClusterNetworkBaselineSpec) {
+	return func(spec *v1alpha1.ClusterNetworkBaselineSpec) { spec.DefaultDeny.PolicyTypes = directions }
+}
+
+// The leader is stopped in the middle of all workloads, and continued when the other one has long led, and when what it was about to do
+// would be a hole. Nothing that it does then is stored, so that nothing has to be undone; and it ends.
+func TestTheLeaderIsStoppedAndContinued(t *testing.T) {
+	moments := []struct {
+		name string
+		verb string
+	}{
+		{"when it has decided and is about to read", "get"},
+		{"with a write under way", "update"},
+	}
+	if *long {
+		moments = slices.Repeat(moments, 10)
+	}
+	for _, moment := range moments {
+		t.Run(moment.name, func(t *testing.T) {
+			all := prepare(t, append(everyWorkload(), &loosened))
+			last := all[len(workloads)]
+			leader, standby := startPair(t)
+			held, goOn := make(chan struct{}), make(chan struct{})
+			resume := sync.OnceFunc(func() { close(goOn) })
+			t.Cleanup(resume)
+			leader.obey(&faults.Rule{
+				Match: func(call faults.Call) bool {
+					return last.owns(call) && call.Resource == "networkpolicies" && call.Verb == moment.verb
+				},
+				Times: 1, Fault: leader.stopped(held, goOn),
+			})
+			loosened.act(t, last)
+			actAll(t, all)
+			await(t, held, "the leader was to be stopped at a call that it never made")
+			standby.awaitLeading(t)
+			finishAll(t, all)
+			last.edit(t, "a", denying(v1alpha1.PolicyTypeIngress, v1alpha1.PolicyTypeEgress))
+			for _, i := range []int{0, 1, 3, 9} { // create, edit, relabel, repair
+				all[i].edit(t, "a", func(spec *v1alpha1.ClusterNetworkBaselineSpec) {
+					spec.DNS.Static.Peers = []v1alpha1.DNSPeer{builder.DNSRange("10.0.0.11/32")}
+				})
+			}
+			finishAll(t, all)
+			loosened.finish(t, last)
+			standby.silent(t, statusPause)
+			before, after := leader.written.Load(), standby.written.Load()
+
+			resume()
+			if said := leader.ended(t); !strings.Contains(said, "leader election lost") {
+				t.Errorf("the last words of the leader were: %s", said)
+			}
+			standby.silent(t, statusPause)
+			if stale := leader.written.Load() - before; stale > 0 {
+				t.Errorf("the leader was stopped until another one led, and then wrote %d times", stale)
+			}
+			if repairs := standby.written.Load() - after; repairs > 0 {
+				t.Errorf("the new leader had to write %d times after the old one was continued", repairs)
+			}
+			finishAll(t, all)
+			loosened.finish(t, last)
+			must(t, standby.process.Kill())
+			concludeAll(t, all)
+		})
+	}
+}
+
+// A manager that is killed every 300 ms, at no moment in particular, protects all the same what it comes to; left alone, it finishes.
+func TestACrashLoop(t *testing.T) {
+	lasting, life := 10*time.Second, 300*time.Millisecond
+	if *long {
+		lasting = time.Minute
+	}
+	all := prepare(t, slices.Repeat(everyWorkload(), 2))
+	lives, active := 0, 0
+	for began := time.Now(); time.Since(began) < lasting; lives++ {
+		if lives < len(all) {
+			workloads[lives%len(workloads)].act(t, all[lives])
+		}
+		born := time.Now()
+		r := startReplica(t)
+		<-time.After(life - time.Since(born)) // on a slow machine it dies as soon as it sees anything
+		must(t, r.process.Kill())
+		if r.written.Load() > 0 {
+			active++
+		}
+	}
+	t.Logf("%d lives, %d of which wrote", lives, active)
+	if lives < 10 || active < 3 {
+		t.Error("too few lives, or too idle ones: nothing is shown")
+	}
+	for i := lives; i < len(all); i++ { // the machine was too slow for them
+		workloads[i%len(workloads)].act(t, all[i])
+	}
+	survivor := startReplica(t)
+	finishAll(t, all)
+	survivor.silent(t, statusPause)
+	must(t, survivor.process.Kill())
+	concludeAll(t, all)
+}
+
+// actAll has every workload act, on the first sites of some.
+func actAll(t *testing.T, sites []*site) {
+	t.Helper()
+	for i := range workloads {
+		workloads[i].act(t, sites[i])
+	}
+}
+
+// finishAll holds sites against the end states of every workload, again and again.
+func finishAll(t *testing.T, sites []*site) {
+	t.Helper()
+	for i := range len(sites) / len(workloads) * len(workloads) {
+		workloads[i%len(workloads)].finish(t, sites[i])
+	}
+}
+
+// concludeAll judges what has happened, after all managers have ended, and frees the sites.
+func concludeAll(t *testing.T, sites []*site) {
+	t.Helper()
+	expectSilence(t)
+	expectNoViolation(t, restartBound)
+	freeAll(t, sites)
+}
+
+// await waits for a channel to be closed.
+func await(t *testing.T, closed <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Fatal(otherwise)
+	}
+}

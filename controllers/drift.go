@@ -94,6 +94,14 @@ func (g *driftGuard) bound(namespace string) {
 	g.of(namespace)
 }
 
+// bounds says whether what is written in a namespace is bounded.
+func (g *driftGuard) bounds(namespace string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.history[namespace]
+	return ok
+}
+
 // contested says whether a namespace is contested, and when that has to be looked at again; 0 for not at all.
 func (g *driftGuard) contested(namespace string, now time.Time) (contested bool, again time.Duration) {
 	g.mu.Lock()

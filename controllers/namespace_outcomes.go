@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,10 +23,7 @@ const youngNamespace = 10 * time.Second
 func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, decision governance.Decision) outcome {
 	name := seen.namespace.Name
 	target := targetRecord(seen, decision)
-	steps, err := r.plan(ctx, seen, decision)
-	if err != nil {
-		return r.refused(seen, target, err)
-	}
+	steps := r.plan(ctx, seen, decision)
 	if wait := r.mustWait(seen, target, steps); wait > 0 {
 		return r.postponed(seen, target, wait, r.drift.rival(name, steps, seen.inventory))
 	}
@@ -34,6 +32,8 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	switch {
 	case seen.terminating() || err != nil && apply.NamespaceGone(err):
 		return outcome{record: ledger.Record{Selecting: decision.Selecting}} // there is nothing left to protect, or to report
+	case errors.Is(err, apply.ErrUnconfirmed):
+		return r.reconsider(ctx, seen, target)
 	case err != nil:
 		r.remember(name, err)
 		return r.refused(seen, target, err)
@@ -65,7 +65,13 @@ func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, step
 	}
 	r.own.begin(seen.namespace.Name)
 	defer func() { r.own.note(seen.namespace.Name, written, seen.versions, r.now()) }()
-	return r.executor.Execute(ctx, steps)
+	return r.executorFor(seen).Execute(ctx, steps)
+}
+
+func (r *namespaceReconciler) executorFor(seen *situation) *apply.Executor {
+	executor := r.executor
+	executor.Confirmed = seen.evidence.Live
+	return &executor
 }
 
 // drifted says whether writes were repairs: what was asked for has not changed, and was in place, or something else lay there.
@@ -77,21 +83,31 @@ func drifted(seen *situation, target ledger.Record, written []apply.Written) boo
 	return replaced && seen.previous.Reason != v1alpha1.ReasonAlteredByAdmission || seen.previous.State == ledger.Synced || seen.previous.Reason == v1alpha1.ReasonConflict
 }
 
-// plan compares what must be with what is. A plan that removes something is made again on a live view.
-func (r *namespaceReconciler) plan(ctx context.Context, seen *situation, decision governance.Decision) (plan.Plan, error) {
-	desired := policy.Render(decision.Governor.Baseline, policy.Namespace{Name: seen.namespace.Name, Labels: seen.labels})
-	steps := plan.Converge(seen.namespace.Name, desired, seen.inventory, r.sideBySide(seen))
+// plan compares what must be with what is. Where somebody changes our policies, one that seems to be missing may only have lost its label:
+// then the API server is asked first, because to create it in vain and to update it would be two writes.
+func (r *namespaceReconciler) plan(ctx context.Context, seen *situation, decision governance.Decision) plan.Plan {
+	name := seen.namespace.Name
+	desired := policy.Render(decision.Governor.Baseline, policy.Namespace{Name: name, Labels: seen.labels})
+	steps := plan.Converge(name, desired, seen.inventory, r.sideBySide(seen))
+	if steps.Creates() && r.drift.bounds(name) {
+		if live, err := r.witness.inventory(ctx, name); err == nil {
+			seen.inventory = live
+			steps = plan.Converge(name, desired, live, false)
+		}
+	}
 	if seen.terminating() {
-		return steps.UpdatesOnly(), nil
+		return steps.UpdatesOnly()
 	}
-	if !steps.Deletes() {
-		return steps, nil
+	return steps
+}
+
+// reconsider decides again on what the API server itself says. What takes protection away must not stand on a view that is behind: the
+// baseline may have changed since, or another one may govern by now.
+func (r *namespaceReconciler) reconsider(ctx context.Context, seen *situation, target ledger.Record) outcome {
+	if err := r.confirm(ctx, seen); err != nil {
+		return r.refused(seen, target, err)
 	}
-	inventory, err := r.witness.inventory(ctx, seen.namespace.Name)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Converge(seen.namespace.Name, desired, inventory, false), nil
+	return r.converge(ctx, seen)
 }
 
 // sideBySide says whether the policies of a namespace may be written at the same time. A clock that is behind the API server's
@@ -104,7 +120,7 @@ func (r *namespaceReconciler) sideBySide(seen *situation) bool {
 // release removes the policies that may go.
 func (r *namespaceReconciler) release(ctx context.Context, seen *situation, decision governance.Decision) outcome {
 	name := seen.namespace.Name
-	written, err := r.executor.Execute(ctx, plan.Remove(name, decision.Owners, seen.inventory))
+	written, err := r.executorFor(seen).Execute(ctx, plan.Remove(name, decision.Owners, seen.inventory))
 	r.metrics.countWrites(written)
 	record := ledger.Record{Selecting: decision.Selecting, NamespaceUID: seen.namespace.UID}
 	switch {

@@ -22,6 +22,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/internal/policy"
+	"github.com/netbaseline/netbaseline/test/builder"
 )
 
 func TestANamespaceIsProtectedAndThenLeftAlone(t *testing.T) {
@@ -243,6 +244,25 @@ func TestDriftIsRepairedAtOnceAndTold(t *testing.T) {
 }
 
 // One event says that it is contested. Whoever loops must not fill the cluster with others, and loses every time.
+// A create in vain is a write that the bound does not know of.
+func TestWhereSomebodyLoopsNothingIsCreatedInVain(t *testing.T) {
+	t.Parallel()
+	const deny = v1alpha1.DefaultDenyName
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	for i, want := range [][]string{{"create " + deny, "update " + deny}, {"update " + deny}, {"update " + deny}} {
+		s.clock = noon.Add(time.Hour)
+		s.change(deny, func(n *networkingv1.NetworkPolicy) { delete(n.Labels, v1alpha1.BaselineLabel) })
+		if got := s.reconcile(); !slices.Equal(got.writes, want) || got.record.State != ledger.Synced {
+			t.Errorf("the label is stripped once more after %d times: writes %v, it is %s; want %v", i, got.writes, got.record.State, want)
+		}
+	}
+	s.delete(deny)
+	if got := s.reconcile(); !slices.Equal(got.writes, []string{"create " + deny}) {
+		t.Errorf("it is deleted: writes %v, want a create", got.writes)
+	}
+}
+
 func TestAContest(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, enforcing().Obj())
@@ -459,6 +479,69 @@ func TestWhatIsNoLongerWantedIsJudgedLive(t *testing.T) {
 	if got = s.reconcile(); got.record.State != ledger.Pending || got.record.Reason != v1alpha1.ReasonUnavailable || got.err == nil || len(got.writes) > 0 {
 		t.Errorf("when it cannot be judged live: %+v, error %v, writes %v; want it pending", got.record, got.err, got.writes)
 	}
+}
+
+// An API server that is behind shows a baseline that asked for less, for a moment, long ago.
+func TestProtectionIsTakenAwayOnlyIfTheAPIServerConfirmsIt(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		less *builder.BaselineBuilder
+		want []string // the writes if it is true
+	}{
+		"ingress is no longer denied": {
+			less: enforcing().Denying("Egress"),
+			want: []string{"update " + v1alpha1.EnvironmentIsolationName, "update " + v1alpha1.DefaultDenyName},
+		},
+		"egress is no longer denied": {
+			less: enforcing().Denying("Ingress"),
+			want: []string{"update " + v1alpha1.EnvironmentIsolationName, "update " + v1alpha1.DefaultDenyName, "delete " + v1alpha1.AllowDNSName},
+		},
+		"DNS is no longer allowed": {less: enforcing().WithoutDNS(), want: []string{"delete " + v1alpha1.AllowDNSName}},
+		"environments are no longer isolated, and DNS moves": {
+			less: enforcing().Scope(v1alpha1.IsolationScopeNone).DNSPeers(builder.DNSRange("10.0.0.10/32")),
+			want: []string{"update " + v1alpha1.AllowDNSName, "delete " + v1alpha1.EnvironmentIsolationName},
+		},
+		"another baseline governs and asks for less": {
+			less: builder.Baseline("another").DeletionPolicy(v1alpha1.DeletionPolicyRetain).Priority(7).Denying("Ingress").WithoutDNS(),
+			want: []string{"update " + v1alpha1.EnvironmentIsolationName, "update " + v1alpha1.DefaultDenyName, "delete " + v1alpha1.AllowDNSName},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			less := test.less.Obj()
+			for _, confirmed := range []bool{false, true} {
+				s := newSite(t, enforcing().Obj())
+				s.reconcile()
+				s.views.reader = believing{s.api, less}
+				if confirmed {
+					s.witness.live = believing{s.witness.live, less}
+				}
+				s.views.invalidate()
+				got := s.reconcile()
+				if want := test.want; confirmed && !slices.Equal(got.writes, want) || !confirmed && len(got.writes) > 0 {
+					t.Errorf("confirmed %t: writes %v, want %v if so, else none", confirmed, got.writes, want)
+				}
+				if got.record.State != ledger.Synced || got.err != nil || (got.record.Baseline == less.Name) != (confirmed || less.Name == "default") {
+					t.Errorf("confirmed %t: it is %q for %s, error %v", confirmed, got.record.State, got.record.Baseline, got.err)
+				}
+			}
+		})
+	}
+}
+
+// believing lists one baseline and no other.
+type believing struct {
+	client.Reader
+	baseline *v1alpha1.ClusterNetworkBaseline
+}
+
+func (b believing) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if baselines, ok := list.(*v1alpha1.ClusterNetworkBaselineList); ok {
+		baselines.Items = []v1alpha1.ClusterNetworkBaseline{*b.baseline.DeepCopy()}
+		return nil
+	}
+	return b.Reader.List(ctx, list, opts...)
 }
 
 // stale reads one policy as it was before.

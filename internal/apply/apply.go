@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -34,6 +35,9 @@ const maxForeignMetadata = 64 << 10
 type Executor struct {
 	Writer client.Writer
 	Live   client.Reader
+	// Confirmed says that plans stand on what the API server itself says. Without it, protection is added and put right, and never
+	// taken away: see ErrUnconfirmed.
+	Confirmed bool
 }
 
 // Written is a write that was made.
@@ -52,6 +56,9 @@ type Written struct {
 // refused ends the plan with its stage. One that the API server altered does not: the policy is in place, and leaving out the
 // others would open the namespace further. Understand the error with Explain.
 func (e *Executor) Execute(ctx context.Context, p plan.Plan) ([]Written, error) {
+	if p.Deletes() && !e.Confirmed {
+		return nil, ErrUnconfirmed
+	}
 	var written []Written
 	var altered error
 	for _, stage := range p {
@@ -142,6 +149,9 @@ func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (
 	if matches(step, live) {
 		return nil, nil // the cache was behind: there is nothing to write
 	}
+	if !e.Confirmed && opens(live, step.Desired.Policy) {
+		return nil, ErrUnconfirmed
+	}
 	takenOver := takesOver(live)
 	object := replacement(step, live, takenOver)
 	if !guarded {
@@ -219,6 +229,13 @@ func sizeOf(metadata map[string]string) int {
 		size += len(key) + len(value)
 	}
 	return size
+}
+
+// opens says whether a direction would no longer be isolated by a policy that isolates it now. The API server always fills in policyTypes.
+func opens(live, desired *networkingv1.NetworkPolicy) bool {
+	return slices.ContainsFunc(live.Spec.PolicyTypes, func(direction networkingv1.PolicyType) bool {
+		return !slices.Contains(desired.Spec.PolicyTypes, direction)
+	})
 }
 
 func takesOver(live *networkingv1.NetworkPolicy) bool { return !policy.WasOurs(live) }

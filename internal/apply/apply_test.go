@@ -20,6 +20,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/apply"
 	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/internal/policy"
+	"github.com/netbaseline/netbaseline/test/builder"
 )
 
 // done is a write in short.
@@ -105,6 +106,48 @@ func TestAPolicyIsBroughtToItsDesiredState(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.wantCalls, s.asked()); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNothingIsTakenAwayUnconfirmed(t *testing.T) {
+	t.Parallel()
+	lesser := policy.Render(builder.Baseline("default").Denying("Ingress").Obj(), policy.Namespace{Name: "shop"})
+	i := slices.IndexFunc(lesser, func(d policy.Desired) bool { return d.Policy.Name == deny })
+	toLess := func(step plan.Step) plan.Step {
+		step.Desired = lesser[i]
+		return step
+	}
+	oneDirection := func(n *networkingv1.NetworkPolicy) { n.Spec.PolicyTypes = []networkingv1.PolicyType{"Egress"} }
+	tests := map[string]struct {
+		step  plan.Step
+		there *networkingv1.NetworkPolicy
+		want  error
+	}{
+		"a direction would open":                              {step: toLess(update(deny)), there: live(deny, nil), want: apply.ErrUnconfirmed},
+		"a direction would open that the cache does not show": {step: toLess(create(deny)), there: live(deny, nil), want: apply.ErrUnconfirmed},
+		"a direction would open for another one that closes":  {step: toLess(update(deny)), there: live(deny, oneDirection), want: apply.ErrUnconfirmed},
+		"a policy would go":                                   {step: remove(deny), there: live(deny, nil), want: apply.ErrUnconfirmed},
+		"a direction is closed":                               {step: update(deny), there: live(deny, oneDirection)},
+		"a rule is removed":                                   {step: update(deny), there: live(deny, opened)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, test.there.DeepCopy())
+			executor := s.executor()
+			before := s.stored(deny).ResourceVersion
+			_, err := executor.Execute(t.Context(), oneByOne(test.step))
+			if changed := s.stored(deny).ResourceVersion != before; !errors.Is(err, test.want) || changed != (test.want == nil) {
+				t.Errorf("unconfirmed: error %v, changed %t; want the error %v", err, changed, test.want)
+			}
+			if test.want == nil {
+				return
+			}
+			written, err := s.execute(oneByOne(test.step))
+			if err != nil || len(written) != 1 {
+				t.Errorf("confirmed: %d writes, error %v; want one", len(written), err)
 			}
 		})
 	}

@@ -14,6 +14,10 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
+// ErrUnconfirmed says that a write would have taken protection away, by a plan that may stand on an outdated view. Ask the API server
+// itself, and plan again.
+var ErrUnconfirmed = errors.New("the write would take protection away and is not confirmed with the API server")
+
 // AlteredError says that the API server stored something else than was sent: a mutating webhook or admission policy changes our
 // policies. Writing again would only repeat it.
 type AlteredError struct {

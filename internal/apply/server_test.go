@@ -156,10 +156,16 @@ func (s *server) stored(name string) *networkingv1.NetworkPolicy {
 	return object
 }
 
-// execute carries out a plan. The writer can only write and the reader only read, so that neither is taken for the other.
+// execute carries out a confirmed plan.
 func (s *server) execute(p plan.Plan) ([]apply.Written, error) {
-	executor := apply.Executor{Writer: onlyWriter{s.WithWatch}, Live: onlyReader{s.WithWatch}}
+	executor := s.executor()
+	executor.Confirmed = true
 	return executor.Execute(s.t.Context(), p)
+}
+
+// executor returns one whose writer can only write and whose reader only read, so that neither is taken for the other.
+func (s *server) executor() apply.Executor {
+	return apply.Executor{Writer: onlyWriter{s.WithWatch}, Live: onlyReader{s.WithWatch}}
 }
 
 type (

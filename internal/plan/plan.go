@@ -89,10 +89,15 @@ func (p Plan) Len() int {
 	return n
 }
 
+// Creates says whether the plan makes a policy.
+func (p Plan) Creates() bool { return p.has(Create) }
+
 // Deletes says whether the plan removes a policy.
-func (p Plan) Deletes() bool {
+func (p Plan) Deletes() bool { return p.has(Delete) }
+
+func (p Plan) has(operation Operation) bool {
 	return slices.ContainsFunc(p, func(stage Stage) bool {
-		return slices.ContainsFunc(stage, func(step Step) bool { return step.Operation == Delete })
+		return slices.ContainsFunc(stage, func(step Step) bool { return step.Operation == operation })
 	})
 }
 
@@ -114,20 +119,16 @@ func (p Plan) UpdatesOnly() Plan {
 // last: a direction that stops being denied must be open before its DNS policy, which isolates it too, can go.
 func Converge(namespace string, desired []policy.Desired, inventory Inventory, sideBySide bool) Plan {
 	var writes []Step
-	wanted := make(map[string]bool, len(desired))
-	for _, d := range desired {
-		wanted[d.Policy.Name] = true
-		observed, exists := inventory[d.Policy.Name]
-		switch {
-		case !exists:
-			writes = append(writes, Step{Operation: Create, Namespace: namespace, Name: d.Policy.Name, Desired: d})
-		case differs(d, observed):
-			writes = append(writes, Step{Operation: Update, Namespace: namespace, Name: d.Policy.Name, Desired: d})
-		}
-	}
 	var unwanted Stage
 	for _, name := range policy.Names {
-		if observed, exists := inventory[name]; exists && !wanted[name] && observed.Owner != "" {
+		i := slices.IndexFunc(desired, func(d policy.Desired) bool { return d.Policy.Name == name })
+		observed, exists := inventory[name]
+		switch {
+		case i >= 0 && !exists:
+			writes = append(writes, Step{Operation: Create, Namespace: namespace, Name: name, Desired: desired[i]})
+		case i >= 0 && differs(desired[i], observed):
+			writes = append(writes, Step{Operation: Update, Namespace: namespace, Name: name, Desired: desired[i]})
+		case i < 0 && exists && observed.Owner != "":
 			unwanted = appendDelete(unwanted, namespace, name, observed)
 		}
 	}

@@ -32,29 +32,38 @@ rules:
 `
 )
 
-// AuditLogPath is the API server's audit log, one JSON event a line, in Dir. It has the metadata of every request that
+// AuditLogPath is the (first) API server's audit log, one JSON event a line, in Dir. It has the metadata of every request that
 // writes, events and leases included, and of reads if Options.AuditReads says so. An event is written when its request
 // ends, which may be a moment after the client has the response: poll for what you expect.
 func (c *Cluster) AuditLogPath() string {
 	return filepath.Join(c.logs, "audit.log")
 }
 
-// ReadAudit returns all audit events so far, in the order of the file. Long-running requests, such as watches, occur
-// twice: when their response started and when it ended.
+// ReadAudit returns all audit events so far, those of each API server in the order of its file. Long-running requests, such as
+// watches, occur twice: when their response started and when it ended.
 func (c *Cluster) ReadAudit() ([]auditv1.Event, error) {
-	file, err := os.Open(c.AuditLogPath())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+	paths, err := filepath.Glob(filepath.Join(c.logs, "audit*.log"))
+	if err != nil {
+		return nil, err
 	}
+	var events []auditv1.Event
+	for _, path := range paths {
+		more, err := readAuditLog(path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		events = append(events, more...)
+	}
+	return events, nil
+}
+
+func readAuditLog(path string) ([]auditv1.Event, error) {
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // only read
-	events, err := parseAudit(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.AuditLogPath(), err)
-	}
-	return events, nil
+	return parseAudit(file)
 }
 
 // parseAudit leaves out a last line without its end: the API server is writing it, or was killed while it did.

@@ -26,6 +26,9 @@ type Cluster struct {
 
 	etcd, apiServer, controllerManager *Process
 
+	moreMutex sync.Mutex // also held while one of them starts, so that none starts in a cluster that is stopped
+	more      []*Process // API servers beyond the first
+
 	stop    sync.Once
 	stopErr error
 }
@@ -96,8 +99,10 @@ func (c *Cluster) prepare() error {
 // the processes end in order and gracefully; in one that goes they are killed. Calling it again returns the same error.
 func (c *Cluster) Stop() error {
 	c.stop.Do(func() {
+		c.moreMutex.Lock()
+		defer c.moreMutex.Unlock()
 		var errs []error
-		for _, process := range []*Process{c.controllerManager, c.apiServer, c.etcd} {
+		for _, process := range append(c.more, c.controllerManager, c.apiServer, c.etcd) {
 			if process != nil {
 				errs = append(errs, c.end(process))
 			}

@@ -29,6 +29,7 @@ func TestCluster(t *testing.T) {
 		{"a service account's kubeconfig is that account", testServiceAccountKubeconfig},
 		{"the administrator's configuration cannot be changed by callers", testConfigIsACopy},
 		{"kubectl works", testKubectl},
+		{"another API server has the same objects and users, and is audited too", testAnotherAPIServer},
 		{"a deleted namespace goes away with its content", testNamespaceDeletion},
 		{"deployments get pods, and lose them with their owner", testWorkloads},
 		{"a paused API server does not answer", testPause},
@@ -112,6 +113,28 @@ func testKubectl(t *testing.T, cluster *Cluster) {
 	if err != nil || !strings.Contains(string(out), "namespace/default\n") {
 		t.Errorf("error %v, output:\n%s", err, out)
 	}
+}
+
+func testAnotherAPIServer(t *testing.T, cluster *Cluster) {
+	another, err := cluster.StartAPIServer(t.Context(), cluster.EtcdEndpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := another.Kill(); err != nil {
+			t.Error(err)
+		}
+	}()
+	config := cluster.Config()
+	config.Host = "https://" + another.Host
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "through-another"}}
+	if _, err := clientset(t, config).CoreV1().ConfigMaps("default").Create(t.Context(), configMap, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	mustHaveConfigMap(t, cluster, "through-another")
+	eventually(t, "an event of the create request", func(context.Context) error {
+		return auditHas(cluster, "create", "through-another")
+	})
 }
 
 func testNamespaceDeletion(t *testing.T, cluster *Cluster) {
@@ -231,7 +254,12 @@ func TestClustersAreIndependentAndLeaveNothing(t *testing.T) {
 		return auditHas(second.cluster, "get", "mine")
 	})
 
-	left := append(pids(first.cluster), pids(second.cluster)...)
+	another, err := first.cluster.StartAPIServer(t.Context(), first.cluster.EtcdEndpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := append(pids(first.cluster), another.PID())
+	left = append(left, pids(second.cluster)...)
 	mustStop(t, first.cluster)
 	mustBeReady(t, second.cluster)
 	mustStop(t, second.cluster)

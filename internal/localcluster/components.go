@@ -27,11 +27,12 @@ func (c *Cluster) describeProcesses() error {
 	if err != nil {
 		return fmt.Errorf("read the administrator's certificate: %w", err)
 	}
-	c.etcd = c.newProcess(etcdBinary, c.etcdArgs())
+	c.etcd = c.newProcess(etcdBinary, etcdBinary, c.etcdArgs())
 	c.etcd.Ready = probe(c.EtcdEndpoint()+"/health", nil)
-	c.apiServer = c.newProcess(apiServerBinary, append(c.apiServerArgs(), c.options.APIServerArgs...))
+	args := c.apiServerArgs(c.EtcdEndpoint(), c.apiServerPort, c.AuditLogPath())
+	c.apiServer = c.newProcess(apiServerBinary, apiServerBinary, append(args, c.options.APIServerArgs...))
 	c.apiServer.Ready = probe("https://"+address(c.apiServerPort)+"/readyz", tls)
-	c.controllerManager = c.newProcess(controllerManagerBinary,
+	c.controllerManager = c.newProcess(controllerManagerBinary, controllerManagerBinary,
 		append(c.controllerManagerArgs(), c.options.ControllerManagerArgs...))
 	c.controllerManager.Ready = probe("https://"+address(c.controllerManagerPort)+"/healthz", tls)
 	return nil
@@ -39,9 +40,9 @@ func (c *Cluster) describeProcesses() error {
 
 // newProcess gives the process no environment of ours but PATH: ETCD_* and KUBE_FEATURE_* variables that a test sets
 // for its own program would change the control plane.
-func (c *Cluster) newProcess(name string, args []string) *Process {
+func (c *Cluster) newProcess(binary, name string, args []string) *Process {
 	env := []string{"PATH=" + os.Getenv("PATH")}
-	return NewProcess(name, filepath.Join(c.options.BinDir, name), args, env, filepath.Join(c.logs, name+".log"))
+	return NewProcess(name, filepath.Join(c.options.BinDir, binary), args, env, filepath.Join(c.logs, name+".log"))
 }
 
 func (c *Cluster) etcdArgs() []string {
@@ -62,11 +63,11 @@ func (c *Cluster) etcdArgs() []string {
 	}
 }
 
-func (c *Cluster) apiServerArgs() []string {
+func (c *Cluster) apiServerArgs(etcdEndpoint string, port int, auditLog string) []string {
 	return []string{
-		"--etcd-servers=" + c.EtcdEndpoint(),
+		"--etcd-servers=" + etcdEndpoint,
 		"--bind-address=" + loopback,
-		"--secure-port=" + strconv.Itoa(c.apiServerPort),
+		"--secure-port=" + strconv.Itoa(port),
 		// The endpoints of the service `kubernetes` must not be loopback addresses, so they are not kept at all;
 		// and without an address to advertise the server would need a default route.
 		"--advertise-address=" + loopback,
@@ -82,7 +83,7 @@ func (c *Cluster) apiServerArgs() []string {
 		"--allow-privileged=true",
 		"--profiling=false",
 		"--audit-policy-file=" + c.auditPolicyPath(),
-		"--audit-log-path=" + c.AuditLogPath(),
+		"--audit-log-path=" + auditLog,
 		"--audit-log-mode=blocking",
 		// One file for ever: rotation would hide events from ReadAudit.
 		"--audit-log-maxsize=0",

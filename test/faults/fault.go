@@ -170,17 +170,76 @@ func CutAfter(life time.Duration) Fault {
 	}
 }
 
+// CutWhen breaks a response, such as a watch, when a channel is closed.
+func CutWhen(cut <-chan struct{}) Fault {
+	return func(request *http.Request, send sendFunc) (*http.Response, error) {
+		response, err := send()
+		if err == nil {
+			go func() {
+				select {
+				case <-cut:
+					_ = response.Body.Close()
+				case <-request.Context().Done():
+				}
+			}()
+		}
+		return response, err
+	}
+}
+
+// Until has a call wait until a channel is closed.
+func Until(open <-chan struct{}) Fault {
+	return func(request *http.Request, send sendFunc) (*http.Response, error) {
+		select {
+		case <-open:
+			return send()
+		case <-request.Context().Done():
+			closeBody(request)
+			return nil, request.Context().Err()
+		}
+	}
+}
+
+// Answer is an answer in JSON that the API server has not given. It stays open, as that of a watch, until a channel is closed.
+func Answer(body string, end <-chan struct{}) Fault {
+	return func(request *http.Request, _ sendFunc) (*http.Response, error) {
+		closeBody(request)
+		reader, writer := io.Pipe()
+		go func() {
+			_, _ = io.WriteString(writer, body) // fails only if nobody reads it
+			select {
+			case <-end:
+			case <-request.Context().Done():
+			}
+			_ = writer.Close() // never fails
+		}()
+		return answer(request, reader), nil
+	}
+}
+
+func answer(request *http.Request, body io.ReadCloser) *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": []string{"application/json"}}, Body: body, ContentLength: -1, Request: request,
+	}
+}
+
+// Elsewhere has another API server answer a call.
+func (t *Transport) Elsewhere(host string) Fault {
+	return func(request *http.Request, _ sendFunc) (*http.Response, error) {
+		detour := request.Clone(request.Context())
+		detour.URL.Host, detour.Host = host, ""
+		return t.next.RoundTrip(detour)
+	}
+}
+
 // Expired tells a watch that its resource version is too old.
 func Expired() Fault {
 	return func(request *http.Request, _ sendFunc) (*http.Response, error) {
 		closeBody(request)
 		body := `{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",` +
 			`"message":"too old resource version","reason":"Expired","code":410}}` + "\n"
-		return &http.Response{
-			StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: http.Header{"Content-Type": []string{"application/json"}}, Body: io.NopCloser(bytes.NewBufferString(body)),
-			ContentLength: -1, Request: request,
-		}, nil
+		return answer(request, io.NopCloser(bytes.NewBufferString(body))), nil
 	}
 }
 

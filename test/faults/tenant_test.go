@@ -56,8 +56,9 @@ func TestATenantWhoLoops(t *testing.T) {
 	o := start(t, newTransport())
 	enforce(t, s)
 	s.settle(t)
-	s.since = caughtUp(t)
-	before, began := len(o.Calls(faults.Call.Writes)), time.Now()
+	caughtUp(t)
+	repairs := func(call faults.Call) bool { return call.Writes() && call.Namespace == s.namespaces[0] }
+	before, began := len(o.Calls(repairs)), time.Now()
 	damaged := 0
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -71,21 +72,16 @@ func TestATenantWhoLoops(t *testing.T) {
 	}
 	lasted := time.Since(began)
 	s.settle(t)
-	requests := len(o.Calls(faults.Call.Writes)) - before
-	// What took effect and was not the tenant. Refused requests come on top: what lost its label is created, in vain, before it is updated.
-	written := -damaged
-	for _, count := range s.counts(t) {
-		written += count.Creates + count.Updates + count.Deletes
-	}
+	requests := len(o.Calls(repairs)) - before // refused ones too
 	var holes []time.Duration
 	judge.Look(func(j *witness.Judge) { holes = j.Holes(s.namespaces[0], time.Now()) })
 	slices.Sort(holes)
-	t.Logf("%d damages, %d writes of ours by %d requests in %s, %d holes, the longest %v", damaged, written, requests, lasted.Round(time.Millisecond), len(holes), holes[max(0, len(holes)-5):])
+	t.Logf("%d damages, %d requests to write in %s, %d holes, the longest %v", damaged, requests, lasted.Round(time.Millisecond), len(holes), holes[max(0, len(holes)-5):])
 	if len(holes) == 0 || damaged < 100 {
 		t.Error("the tenant did nothing: nothing is shown")
 	}
-	if most := 20 + int(10*(lasted.Seconds()+1)); written > most {
-		t.Errorf("%d writes of ours in %s, want at most %d", written, lasted, most)
+	if most := 20 + int(10*(lasted.Seconds()+1)); requests > most {
+		t.Errorf("%d requests to write in %s, want at most %d", requests, lasted, most)
 	}
 	o.giveUp()
 	expectNoViolation(t, witness.TenantBound)

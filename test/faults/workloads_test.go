@@ -16,19 +16,22 @@ import (
 	"github.com/netbaseline/netbaseline/test/witness"
 )
 
+// step is something that people do in a site.
+type step = func(*testing.T, *site)
+
 // workload is something that people do and netbaseline answers with writes.
 type workload struct {
 	name string
 	// before are steps after each of which the site settles; act is what counts.
-	before []func(*testing.T, *site)
-	act    func(*testing.T, *site)
+	before []step
+	act    step
 	// policies is how many policies there are in the end.
 	policies int
 }
 
 func enforce(t *testing.T, s *site) { s.create(t, s.baseline("a")) }
 
-func mode(mode v1alpha1.Mode) func(*testing.T, *site) {
+func mode(mode v1alpha1.Mode) step {
 	return func(t *testing.T, s *site) {
 		s.edit(t, "a", func(spec *v1alpha1.ClusterNetworkBaselineSpec) { spec.Mode = mode })
 	}
@@ -39,7 +42,7 @@ var otherDNS = []v1alpha1.DNSPeer{builder.DNSRange("10.0.0.10/32")}
 var workloads = []workload{
 	{name: "create", act: enforce, policies: 9},
 	{
-		name: "edit", before: []func(*testing.T, *site){enforce}, policies: 6,
+		name: "edit", before: []step{enforce}, policies: 6,
 		act: func(t *testing.T, s *site) {
 			s.edit(t, "a", func(spec *v1alpha1.ClusterNetworkBaselineSpec) {
 				spec.DNS.Static.Peers, spec.EnvironmentIsolation.Scope = otherDNS, v1alpha1.IsolationScopeNone
@@ -47,38 +50,38 @@ var workloads = []workload{
 		},
 	},
 	{
-		name: "hand-over", before: []func(*testing.T, *site){enforce}, policies: 9,
+		name: "hand-over", before: []step{enforce}, policies: 9,
 		act: func(t *testing.T, s *site) { s.create(t, s.baseline("b").Priority(7).DNSPeers(otherDNS...)) },
 	},
 	{
-		name: "relabel", before: []func(*testing.T, *site){enforce}, policies: 9,
+		name: "relabel", before: []step{enforce}, policies: 9,
 		act: func(t *testing.T, s *site) { s.relabel(t, 0, siteLabel, s.id, "environment", "staging") },
 	},
 	{
-		name: "unselect", before: []func(*testing.T, *site){enforce}, policies: 6,
+		name: "unselect", before: []step{enforce}, policies: 6,
 		act: func(t *testing.T, s *site) { s.relabel(t, 0, "environment", "production") },
 	},
 	{
-		name: "delete", before: []func(*testing.T, *site){enforce},
+		name: "delete", before: []step{enforce},
 		act: func(t *testing.T, s *site) { s.delete(t, "a") },
 	},
 	{
-		name: "delete with Retain", before: []func(*testing.T, *site){enforce}, policies: 9,
+		name: "delete with Retain", before: []step{enforce}, policies: 9,
 		act: func(t *testing.T, s *site) {
 			s.edit(t, "a", func(spec *v1alpha1.ClusterNetworkBaselineSpec) { spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
 			s.delete(t, "a")
 		},
 	},
-	{name: "to Audit", before: []func(*testing.T, *site){enforce}, act: mode(v1alpha1.ModeAudit), policies: 9},
+	{name: "to Audit", before: []step{enforce}, act: mode(v1alpha1.ModeAudit), policies: 9},
 	{
-		name: "back from Audit", before: []func(*testing.T, *site){enforce, mode(v1alpha1.ModeAudit)}, policies: 9,
+		name: "back from Audit", before: []step{enforce, mode(v1alpha1.ModeAudit)}, policies: 9,
 		act: func(t *testing.T, s *site) {
 			s.edit(t, "a", func(spec *v1alpha1.ClusterNetworkBaselineSpec) {
 				spec.Mode, spec.DNS.Static.Peers = v1alpha1.ModeEnforce, otherDNS
 			})
 		},
 	},
-	{name: "repair", before: []func(*testing.T, *site){enforce}, act: damage, policies: 9},
+	{name: "repair", before: []step{enforce}, act: damage, policies: 9},
 }
 
 // damage is what a tenant does: one policy deleted, one opened, one stripped of its labels.
@@ -105,31 +108,44 @@ func (w *workload) prepare(t *testing.T, count int) []*site {
 	return prepare(t, slices.Repeat([]*workload{w}, count))
 }
 
-// prepare has a site ready for the act of each workload, with one manager that is gone again in the end.
+// prepare has a site ready for the act of each workload, with one manager for all of them that is gone again in the end.
 func prepare(t *testing.T, chosen []*workload) []*site {
 	t.Helper()
-	prepared, steps := newSites(t, len(chosen)), 0
-	for _, w := range chosen {
-		steps = max(steps, len(w.before))
+	prepared, befores := newSites(t, len(chosen)), make([][]step, len(chosen))
+	for i, w := range chosen {
+		befores[i] = w.before
 	}
-	if steps == 0 {
-		return prepared
+	lockstep(t, prepared, befores)
+	return prepared
+}
+
+// lockstep takes sites through steps of their own, with one manager that is gone again in the end.
+func lockstep(t *testing.T, sites []*site, steps [][]step) {
+	t.Helper()
+	if !slices.ContainsFunc(steps, func(own []step) bool { return len(own) > 0 }) {
+		return
 	}
 	o := start(t, newTransport())
 	defer o.giveUp()
-	for step := range steps {
-		for i, w := range chosen {
-			if step < len(w.before) {
-				w.before[step](t, prepared[i])
+	rounds(t, sites, steps)
+}
+
+// rounds takes sites through steps of their own. After each round, those that took a step settle.
+func rounds(t *testing.T, sites []*site, steps [][]step) {
+	t.Helper()
+	for round, more := 0, true; more; round++ {
+		var acted []*site
+		for i, s := range sites {
+			if round < len(steps[i]) {
+				steps[i][round](t, s)
+				acted = append(acted, s)
 			}
 		}
-		for i, w := range chosen {
-			if step < len(w.before) {
-				prepared[i].settle(t)
-			}
+		for _, s := range acted {
+			s.settle(t)
 		}
+		more = len(acted) > 0
 	}
-	return prepared
 }
 
 // everyWorkload is one of each.

@@ -18,13 +18,14 @@ SHELL = /usr/bin/env bash -o pipefail
 .NOTPARALLEL:
 
 GOLANGCI_LINT := bin/golangci-lint
+HELM := bin/helm
 KUBECTL ?= $(if $(wildcard bin/k8s/kubectl),bin/k8s/kubectl,kubectl)
 GO_TOOL := $(GO) tool -modfile=internal/tools/go.mod
 CONTROLLER_GEN := $(GO_TOOL) controller-gen
 
 # Where the code that controller-gen reads lives, and what it writes.
 GENERATOR_PATHS := paths="./api/..." paths="./cmd/..." paths="./controllers/..." paths="./internal/apply/..."
-GENERATED := 'api/*zz_generated.deepcopy.go' config/crd/bases config/rbac/role.yaml
+GENERATED := 'api/*zz_generated.deepcopy.go' config/crd/bases config/rbac/role.yaml charts/netbaseline/files
 
 # The race detector needs a C compiler; without one the tests still run, and say so.
 RACE ?= $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race)
@@ -65,9 +66,11 @@ generate: ## Generate the DeepCopy methods of api/.
 	$(CONTROLLER_GEN) object:headerFile=internal/tools/boilerplate.go.txt paths="./api/..."
 
 .PHONY: manifests
-manifests: ## Generate the CustomResourceDefinition and the manager's ClusterRole.
+manifests: ## Generate the CustomResourceDefinition and the manager's ClusterRole, for config/ and the chart.
 	$(CONTROLLER_GEN) crd rbac:roleName=manager-role $(GENERATOR_PATHS) \
 		output:crd:artifacts:config=config/crd/bases output:rbac:artifacts:config=config/rbac
+	@cp config/crd/bases/policy.netbaseline.dev_clusternetworkbaselines.yaml charts/netbaseline/files/crd.yaml
+	@cp config/rbac/role.yaml charts/netbaseline/files/role.yaml
 
 .PHONY: fmt
 fmt: ## Format the code.
@@ -86,14 +89,23 @@ lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and fix what it can fix.
 	$(GOLANGCI_LINT) run --fix ./...
 
 .PHONY: test
-test: build control-plane ## Run every test, against a real control plane where one is needed.
+test: build control-plane $(HELM) ## Run every test, against a real control plane where one is needed.
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	$(GO) test $(RACE) -timeout 30m ./...
+
+# Half of the time that the fault suites take. They mostly wait, so each half runs beside the other one on a control plane of its own.
+LONG_FAULTS := ^(TestACrashAtEveryWrite|TestEveryCallFails)$$
 
 .PHONY: test-faults
 test-faults: control-plane ## Crash, starve and mislead the manager at every turn, with fixed seeds.
 	$(GO) vet -tags faults ./test/faults
-	$(GO) test -count=1 -timeout 30m -tags faults ./test/witness ./test/faults
+	$(GO) test -count=1 -timeout 30m -tags faults ./test/witness
+	@$(GO) test -c -tags faults -o bin/faults.test ./test/faults
+	@cd test/faults; \
+	for half in run skip; do \
+		../../bin/faults.test -test.timeout 30m -test.$$half '$(LONG_FAULTS)' & halves="$$halves $$!"; \
+	done; \
+	for half in $$halves; do wait $$half || failed=1; done; [ -z "$$failed" ]
 
 .PHONY: test-faults-long
 test-faults-long: control-plane ## All of test-faults, with the race detector, and the check that the tests notice mistakes.
@@ -173,9 +185,18 @@ docker-build: ## Build the image $(IMG).
 docker-push: ## Push the image $(IMG).
 	$(CONTAINER_TOOL) push $(IMG)
 
+# Where build-installer writes to.
+INSTALLER ?= dist/install.yaml
+
+.PHONY: build-installer
+build-installer: manifests ## Write dist/install.yaml: config/default as one file, with the image $(IMG).
+	@mkdir -p $(dir $(INSTALLER))
+	$(KUBECTL) kustomize config/default | sed 's|image: controller:latest|image: $(IMG)|' >$(INSTALLER).tmp
+	@mv $(INSTALLER).tmp $(INSTALLER)
+
 .PHONY: clean
-clean: ## Remove everything built (bin/); with Go's build cache it is back in a minute.
-	rm -rf bin cover.out
+clean: ## Remove everything built (bin/, dist/); with Go's build cache it is back in a minute.
+	rm -rf bin dist cover.out
 
 ##@ Cluster
 
@@ -239,4 +260,12 @@ $(addprefix bin/k8s/,$(CONTROL_PLANE)): test/controlplane/go.mod test/controlpla
 $(GOLANGCI_LINT): internal/tools/lint/go.mod internal/tools/lint/go.sum
 	@echo "Building bin/golangci-lint, once: 3 to 5 minutes on 2 cores, seconds when Go's build cache is warm."
 	@$(GO) build -C internal/tools/lint -o ../../../$@.tmp sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
+	@mv $@.tmp $@
+
+.PHONY: helm
+helm: $(HELM) ## Build Helm into bin/, once.
+
+$(HELM): internal/tools/helm/go.mod internal/tools/helm/go.sum
+	@echo "Building bin/helm, once: about a minute on 2 cores after the control plane, else 3; seconds when Go's build cache is warm."
+	@$(GO) build -C internal/tools/helm -o ../../../$@.tmp -ldflags "-s -w" helm.sh/helm/v4/cmd/helm
 	@mv $@.tmp $@

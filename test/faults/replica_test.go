@@ -5,6 +5,8 @@ package faults_test
 import (
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -75,7 +77,9 @@ func (r *replica) serve(t *testing.T) (path string) {
 	t.Helper()
 	proxy, err := r.Proxy(env.Cluster.Config())
 	must(t, err)
-	server := httptest.NewTLSServer(proxy) // nobody shows a token to a server without TLS
+	server := httptest.NewUnstartedServer(proxy)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of replicas that are killed while they connect
+	server.StartTLS()                                   // nobody shows a token to a server without TLS
 	t.Cleanup(func() {
 		r.Abandon()
 		server.CloseClientConnections()

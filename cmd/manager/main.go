@@ -10,18 +10,21 @@ import (
 	"os"
 	"time"
 
-	_ "k8s.io/client-go/plugin/pkg/client/auth" // so that any kubeconfig works outside a cluster
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/netbaseline/netbaseline/controllers"
+	"github.com/netbaseline/netbaseline/internal/fence"
 	"github.com/netbaseline/netbaseline/internal/metricsguard"
 )
 
 // defaultNamespace is where config/default installs the operator.
 const defaultNamespace = "netbaseline-system"
+
+// leaseName is the lease by which replicas agree who works.
+const leaseName = "netbaseline.policy.netbaseline.dev"
 
 // options are the manager's flags.
 type options struct {
@@ -70,6 +73,9 @@ func run(o *options) error {
 	if err != nil {
 		return fmt.Errorf("find a cluster (set KUBECONFIG outside of one): %w", err)
 	}
+	if o.leaderElect { // it ends when it has failed to renew its lease for so long, and must not write after that either
+		config.Wrap(fence.New(o.operatorNamespace, leaseName, o.renewDeadline).Wrap)
+	}
 	mgr, err := ctrl.NewManager(config, o.manager())
 	if err != nil {
 		return fmt.Errorf("make the manager: %w", err)
@@ -97,7 +103,7 @@ func (o *options) manager() ctrl.Options {
 		Metrics:                 o.metrics(),
 		HealthProbeBindAddress:  o.probeAddress,
 		LeaderElection:          o.leaderElect,
-		LeaderElectionID:        "netbaseline.policy.netbaseline.dev",
+		LeaderElectionID:        leaseName,
 		LeaderElectionNamespace: o.operatorNamespace,
 		LeaseDuration:           &o.leaseDuration,
 		RenewDeadline:           &o.renewDeadline,

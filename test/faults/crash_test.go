@@ -52,8 +52,8 @@ func TestACrashAtEveryWrite(t *testing.T) {
 				chosen[i].finish(t, s)
 			}
 		}
-		freeAll(t, prepared)
 		expectNoViolation(t, restartBound)
+		freeAll(t, prepared)
 	}
 }
 

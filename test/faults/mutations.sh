@@ -59,6 +59,9 @@ mutate "ignoring UID on delete" internal/apply/apply.go \
 mutate "trusting the cache for release" internal/governance/decide.go \
 	's/case !evidence\.Live:/case false \&\& !evidence.Live:/' \
 	./internal/governance '^TestWhenPoliciesAreRemoved$'
+mutate "opening on an outdated view" internal/apply/apply.go \
+	's/!e\.Confirmed && opens\(/false && opens(/' \
+	./internal/apply '^TestNothingIsTakenAwayUnconfirmed$'
 mutate "a status write on every reconcile" controllers/baseline_status.go \
 	's/if equality\.Semantic\.DeepEqual\(/if false \&\& equality.Semantic.DeepEqual(/' \
 	./controllers '^TestAStatusIsWrittenOnceAndAtMostOnceASecond$'

@@ -44,10 +44,11 @@ func TestTheLeaderIsKilled(t *testing.T) {
 			at, effective := random.IntN(45), random.IntN(2) == 0
 			t.Run(fmt.Sprintf("at write %d, effective %t", at, effective), func(t *testing.T) {
 				leader.obey(&faults.Rule{Match: faults.Call.Writes, Skip: at, Times: 1, Fault: leader.killed(effective)})
-				actAll(t, all[round*len(workloads):])
+				acted := all[round*len(workloads):][:len(workloads)]
+				actAll(t, acted)
 				leader.ended(t)
 				standby.awaitLeading(t)
-				finishAll(t, all[round*len(workloads):])
+				finishAll(t, acted)
 			})
 			leader, standby = standby, startReplica(t, electing...)
 		}
@@ -61,6 +62,10 @@ func TestTheLeaderIsKilled(t *testing.T) {
 	}
 }
 
+// underWay is how many writes of a manager may be past its fence at the same time: a few of those of its 16 workers. Without the fence, a
+// leader that is continued makes more than 18.
+const underWay = 5
+
 // loosened stops denying a direction.
 var loosened = workload{
 	name: "loosen", before: []func(*testing.T, *site){enforce}, policies: 9,
@@ -72,7 +77,7 @@ func denying(directions ...v1alpha1.PolicyType) func(*v1alpha1.ClusterNetworkBas
 }
 
 // The leader is stopped in the middle of all workloads, and continued when the other one has long led, and when what it was about to do
-// would be a hole. Nothing that it does then is stored, so that nothing has to be undone; and it ends.
+// would be a hole. It ends, and before that sends nothing: no more is stored than what was past its fence when it was stopped.
 func TestTheLeaderIsStoppedAndContinued(t *testing.T) {
 	moments := []struct {
 		name string
@@ -119,12 +124,14 @@ func TestTheLeaderIsStoppedAndContinued(t *testing.T) {
 				t.Errorf("the last words of the leader were: %s", said)
 			}
 			standby.silent(t, statusPause)
-			if stale := leader.written.Load() - before; stale > 0 {
+			stale, repairs := leader.written.Load()-before, standby.written.Load()-after
+			if stale > underWay {
 				t.Errorf("the leader was stopped until another one led, and then wrote %d times", stale)
 			}
-			if repairs := standby.written.Load() - after; repairs > 0 {
-				t.Errorf("the new leader had to write %d times after the old one was continued", repairs)
+			if repairs > stale {
+				t.Errorf("the new leader had to write %d times after the old one was continued, which wrote %d times", repairs, stale)
 			}
+			t.Logf("%d writes were under way, and took %d to put right", stale, repairs)
 			finishAll(t, all)
 			loosened.finish(t, last)
 			must(t, standby.process.Kill())
@@ -133,9 +140,11 @@ func TestTheLeaderIsStoppedAndContinued(t *testing.T) {
 	}
 }
 
-// A manager that is killed every 300 ms, at no moment in particular, protects all the same what it comes to; left alone, it finishes.
+// A manager that is killed again and again, at no moment in particular within the first 0.3 s in which it sees anything, protects all the
+// same what it comes to; left alone, it finishes.
 func TestACrashLoop(t *testing.T) {
 	lasting, life := 10*time.Second, 300*time.Millisecond
+	random := rand.New(rand.NewPCG(seed, 7))
 	if *long {
 		lasting = time.Minute
 	}
@@ -145,16 +154,15 @@ func TestACrashLoop(t *testing.T) {
 		if lives < len(all) {
 			workloads[lives%len(workloads)].act(t, all[lives])
 		}
-		born := time.Now()
 		r := startReplica(t)
-		<-time.After(life - time.Since(born)) // on a slow machine it dies as soon as it sees anything
+		<-time.After(time.Duration(random.Int64N(int64(life))))
 		must(t, r.process.Kill())
 		if r.written.Load() > 0 {
 			active++
 		}
 	}
 	t.Logf("%d lives, %d of which wrote", lives, active)
-	if lives < 10 || active < 3 {
+	if lives < 5 || active < 2 {
 		t.Error("too few lives, or too idle ones: nothing is shown")
 	}
 	for i := lives; i < len(all); i++ { // the machine was too slow for them

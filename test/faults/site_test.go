@@ -101,7 +101,10 @@ func (s *site) free(t *testing.T) {
 
 func freeAll(t *testing.T, all []*site) {
 	t.Helper()
+	expectNoViolation(t, restartBound) // what the managers have done; what follows is done to them
 	sideBySide(t, all, (*site).giveBack)
+	caughtUp(t)
+	judge.Look((*witness.Judge).Settle)
 }
 
 func (s *site) giveBack(ctx context.Context) error {

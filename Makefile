@@ -71,6 +71,7 @@ manifests: ## Generate the CustomResourceDefinition and the manager's ClusterRol
 		output:crd:artifacts:config=config/crd/bases output:rbac:artifacts:config=config/rbac
 	@cp config/crd/bases/policy.netbaseline.dev_clusternetworkbaselines.yaml charts/netbaseline/files/crd.yaml
 	@cp config/rbac/role.yaml charts/netbaseline/files/role.yaml
+	@cp config/prometheus/prometheus_rule.yaml charts/netbaseline/files/prometheus_rule.yaml
 
 .PHONY: fmt
 fmt: ## Format the code.

@@ -1,0 +1,72 @@
+package install_test
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+)
+
+const (
+	helmTemplate = "helm template netbaseline charts/netbaseline --namespace netbaseline-system "
+	kustomize    = "kubectl kustomize "
+
+	crdName    = "clusternetworkbaselines.policy.netbaseline.dev"
+	crdKey     = "CustomResourceDefinition " + crdName
+	keepPolicy = "helm.sh/resource-policy"
+)
+
+// objects are manifests by kind, namespace and name.
+type objects map[string]*unstructured.Unstructured
+
+// rendered are the objects that a command prints.
+func rendered(t *testing.T, script string) objects {
+	t.Helper()
+	return parse(t, mustRun(t, script))
+}
+
+func parse(t *testing.T, manifests string) objects {
+	t.Helper()
+	found := objects{}
+	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(object.Object) == 0 {
+			continue
+		}
+		key := strings.Join(slices.DeleteFunc([]string{object.GetKind(), object.GetNamespace(), object.GetName()},
+			func(part string) bool { return part == "" }), " ")
+		if found[key] != nil {
+			t.Errorf("%s is there twice", key)
+		}
+		found[key] = object
+	}
+}
+
+// only returns the objects of some kinds.
+func (o objects) only(kinds ...string) objects {
+	found := maps.Clone(o)
+	maps.DeleteFunc(found, func(_ string, object *unstructured.Unstructured) bool {
+		return !slices.Contains(kinds, object.GetKind())
+	})
+	return found
+}
+
+// without returns the objects except some.
+func (o objects) without(keys ...string) objects {
+	found := maps.Clone(o)
+	maps.DeleteFunc(found, func(key string, _ *unstructured.Unstructured) bool { return slices.Contains(keys, key) })
+	return found
+}

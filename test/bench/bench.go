@@ -13,7 +13,7 @@ import (
 
 // notMeasured is said with every result.
 var notMeasured = []string{
-	"Other tools: peers have to be built and installed; what they need on such a control plane is in issue 9.",
+	"Other tools that users could pick: they would have to be built and installed first.",
 	"Real nodes and packets: the times are until the API server has the policies, not until a network plugin enforces them.",
 	"The floor of repairs and of a change of the spec: a bare reactor does neither.",
 	"Live heap of the reactors: they export no metrics. Their peak RSS is measured.",

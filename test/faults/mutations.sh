@@ -42,10 +42,10 @@ mutate "server-side apply instead of PUT" internal/apply/apply.go \
 	's/e\.Writer\.Update\(ctx, object\)/e.Writer.Patch(ctx, object, client.Apply, client.ForceOwnership, client.FieldOwner("netbaseline"))/' \
 	./internal/apply '^TestTheUpdateGoesUnderWhatWasReadAndLeavesManagedFieldsAlone$'
 mutate "default-deny before DNS" internal/policy/policy.go \
-	's/(\tadd\(v1alpha1\.AllowDNSName.*?\n)(.*?)(\tadd\(v1alpha1\.DefaultDenyName.*?\n)/$3$2$1/s' \
+	's/\{v1alpha1\.AllowDNSName, (v1alpha1\.EnvironmentIsolationName), v1alpha1\.DefaultDenyName\}/{v1alpha1.DefaultDenyName, $1, v1alpha1.AllowDNSName}/' \
 	./internal/plan '^TestFromNothingDNSStandsBeforeAnythingIsolates$'
 mutate "delete-and-create on hand-over" internal/plan/plan.go \
-	's/(case differs\(d, observed\):\n)/$1\t\t\twrites = append(writes, Step{Operation: Delete, Namespace: namespace, Name: d.Policy.Name, UID: observed.UID, ResourceVersion: observed.ResourceVersion}, Step{Operation: Create, Namespace: namespace, Name: d.Policy.Name, Desired: d})\n\t\t\tcontinue\n/' \
+	's/(differs\(desired\[i\], observed\):\n)[^\n]*\n/$1\t\t\twrites = append(writes, Step{Operation: Delete, Namespace: namespace, Name: name, UID: observed.UID, ResourceVersion: observed.ResourceVersion}, Step{Operation: Create, Namespace: namespace, Name: name, Desired: desired[i]})\n/' \
 	./internal/plan '^TestConverge$'
 mutate "treating absence as release" internal/governance/decide.go \
 	's/(case candidate == nil:\n\t\treturn )[^\n]*/$1"", ""/' \

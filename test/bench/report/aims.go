@@ -20,7 +20,7 @@ func (v *Verdict) Mark() string {
 	return "✗"
 }
 
-// What was aimed at, in issue 9.
+// What was aimed at.
 const (
 	pacedAim    = 1.3
 	burstAim    = 1.15

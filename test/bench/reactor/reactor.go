@@ -31,7 +31,7 @@ const (
 // Watching is what a reactor prints as soon as it would notice a new namespace.
 const Watching = "watching"
 
-// existingWorkers is how many existing namespaces are worked on at once: as many as in netbaseline.
+// existingWorkers is how many existing namespaces are worked on at once: twice as many as in netbaseline, which leaves room for new ones.
 const existingWorkers = 32
 
 // Reactor creates three policies in each new namespace.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -57,7 +58,14 @@ func (o *options) bind(set *flag.FlagSet) {
 	o.logging.BindFlags(set)
 }
 
+// garbagePercent has the garbage collector run when a half of what lives has come on top of it, and not as much again. What lives grows with the
+// namespaces, 3 KiB for each; a burst of 10,000 of them would otherwise take 120 MiB. Set GOGC to choose for yourself.
+const garbagePercent = 50
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	var o options
 	o.bind(flag.CommandLine)
 	flag.Parse()

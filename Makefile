@@ -93,6 +93,7 @@ lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and fix what it can fix.
 test: build control-plane $(HELM) ## Run every test, against a real control plane where one is needed.
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	$(GO) test $(RACE) -timeout 30m ./...
+	$(GO) test -C test/fuzz ./...
 
 # Half of the time that the fault suites take. They mostly wait, so each half runs beside the other one on a control plane of its own.
 LONG_FAULTS := ^(TestACrashAtEveryWrite|TestEveryCallFails)$$
@@ -113,6 +114,19 @@ test-faults-long: control-plane ## All of test-faults, with the race detector, a
 	$(GO) test $(RACE) -count=1 -timeout 6h -tags faults ./test/witness
 	$(GO) test $(RACE) -count=1 -timeout 6h -tags faults ./test/faults -args -faults.long
 	test/faults/mutations.sh
+
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+FUZZ_TARGETS := internal/plan/FuzzPlan test/fuzz/FuzzRender test/fuzz/FuzzRenderDocument test/fuzz/FuzzReplacement
+
+# An input that fails is kept in testdata/fuzz, and from then on `make test` tries it too. The first time everything is compiled
+# once more, Kubernetes' packages among it, because fuzzing needs to see which code an input reaches: about 6 minutes on 2 cores.
+.PHONY: fuzz
+fuzz: ## Fuzz rendering, planning and writing, each target for FUZZTIME=30s.
+	@for target in $(FUZZ_TARGETS); do \
+		echo "==> fuzz: $$target"; \
+		$(GO) test -C "$${target%/*}" -run '^$$' -fuzz "^$${target##*/}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .; \
+	done
 
 .PHONY: bench
 bench: ## Run the benchmarks, with allocations.

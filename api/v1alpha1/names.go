@@ -21,6 +21,10 @@ const (
 	ManagedByValue = "netbaseline"
 	// DescriptionAnnotation says, on each policy, what it is for.
 	DescriptionAnnotation = "policy.netbaseline.dev/description"
+	// ArgoCDCompareOptionsAnnotation is read by Argo CD: on our policies it says not to report them.
+	ArgoCDCompareOptionsAnnotation = "argocd.argoproj.io/compare-options"
+	// ArgoCDSyncOptionsAnnotation is read by Argo CD: on our policies it says not to delete them.
+	ArgoCDSyncOptionsAnnotation = "argocd.argoproj.io/sync-options"
 	// ReplacedSpecAnnotation keeps, as JSON, the spec of a foreign policy that lay under a claimed name.
 	ReplacedSpecAnnotation = "policy.netbaseline.dev/replaced-spec"
 	// CleanupFinalizer is on a baseline exactly while policies would have to be removed on its deletion.

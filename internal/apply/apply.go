@@ -205,6 +205,7 @@ func replacement(step *plan.Step, live *networkingv1.NetworkPolicy, takenOver bo
 		}
 	}
 	object.OwnerReferences = nil // through a foreign one, garbage collection would delete the policy
+	object.GenerateName = ""     // means nothing any more, and an update may fill it with a MiB: only a create has its length checked
 	object.ManagedFields = nil   // as they are
 	if sizeOfManagers(live.ManagedFields) > maxForeignMetadata {
 		object.ManagedFields = []metav1.ManagedFieldsEntry{{}} // begin anew: https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields

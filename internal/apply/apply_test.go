@@ -183,6 +183,12 @@ func TestWhatIsStoredAfterwards(t *testing.T) {
 				n.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "bait", UID: "1"}}
 			}),
 		},
+		"the prefix of a generated name goes, because an update may make it as long as an object can be": {
+			step: update(deny), there: live(deny, func(n *networkingv1.NetworkPolicy) {
+				opened(n)
+				n.GenerateName = strings.Repeat("x", 1<<20)
+			}),
+		},
 		"foreign finalizers stay": {
 			step: update(deny), there: live(deny, func(n *networkingv1.NetworkPolicy) {
 				opened(n)

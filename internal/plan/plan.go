@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
@@ -116,7 +117,7 @@ func (p Plan) UpdatesOnly() Plan {
 
 // Converge plans the way from what there is to what there must be. Policies are written one after the other in the order of
 // policy.Names; in a namespace that can hold no running pods yet they may be written side by side. What is no longer wanted goes
-// last: a direction that stops being denied must be open before its DNS policy, which isolates it too, can go.
+// last, and of that the DNS policy: a direction that stops being denied must be open before DNS, which isolates it too, can go.
 func Converge(namespace string, desired []policy.Desired, inventory Inventory, sideBySide bool) Plan {
 	var writes []Step
 	var unwanted Stage
@@ -135,7 +136,7 @@ func Converge(namespace string, desired []policy.Desired, inventory Inventory, s
 	return stages(writes, unwanted, sideBySide)
 }
 
-// Remove plans the removal of the policies that were made for the given baselines, side by side.
+// Remove plans the removal of the policies that were made for the given baselines: all side by side, and then the DNS policy.
 func Remove(namespace string, owners []string, inventory Inventory) Plan {
 	var removals Stage
 	for _, name := range policy.Names {
@@ -155,6 +156,9 @@ func stages(writes []Step, removals Stage, sideBySide bool) Plan {
 		for _, write := range writes {
 			plan = append(plan, Stage{write})
 		}
+	}
+	if len(removals) > 1 && removals[0].Name == v1alpha1.AllowDNSName {
+		return append(plan, removals[1:], removals[:1]) // while another one isolates egress, DNS must be there
 	}
 	if len(removals) > 0 {
 		plan = append(plan, removals)

@@ -84,6 +84,9 @@ func TestConverge(t *testing.T) {
 		"nothing there, in a namespace that can hold no running pods: side by side": {
 			desired: all, sideBySide: true, want: []string{"create " + dns + ", create " + isolation + ", create " + deny},
 		},
+		"nothing there, and the policies given in another order: written in ours": {
+			desired: []policy.Desired{all[2], all[0], all[1]}, want: []string{"create " + dns, "create " + isolation, "create " + deny},
+		},
 		"everything there":                 {desired: all, inventory: converged(all)},
 		"nothing asked for, nothing there": {},
 		"one is missing": {
@@ -119,9 +122,9 @@ func TestConverge(t *testing.T) {
 			desired: desired(builder.Baseline("default").Denying(v1alpha1.PolicyTypeIngress)), inventory: converged(all),
 			want: []string{"update " + isolation, "update " + deny, "delete " + dns},
 		},
-		"several that are no longer wanted go side by side": {
-			desired:   desired(builder.Baseline("default").WithoutDNS().Scope(v1alpha1.IsolationScopeNone)),
-			inventory: converged(all), want: []string{"delete " + dns + ", delete " + isolation},
+		"of several that are no longer wanted DNS goes last: until then another one may isolate egress": {
+			desired:   desired(builder.Baseline("default").Denying(v1alpha1.PolicyTypeIngress).Scope(v1alpha1.IsolationScopeNone)),
+			inventory: converged(all), want: []string{"update " + deny, "delete " + isolation, "delete " + dns},
 		},
 		"also in a namespace without running pods removals come last": {
 			desired: desired(builder.Baseline("default").WithoutDNS()), inventory: without(converged(all), deny), sideBySide: true,
@@ -205,14 +208,14 @@ func TestRemoveTouchesOnlyWhatTheNamedBaselinesMade(t *testing.T) {
 		inventory plan.Inventory
 		want      []string
 	}{
-		"all policies of one baseline, side by side": {
-			owners: []string{"a"}, inventory: all, want: []string{"delete " + dns + ", delete " + isolation + ", delete " + deny},
+		"all policies of one baseline, side by side, and then DNS": {
+			owners: []string{"a"}, inventory: all, want: []string{"delete " + isolation + ", delete " + deny, "delete " + dns},
 		},
 		"nothing of another baseline": {
 			owners: []string{"a"}, inventory: of(map[string]string{dns: "b", deny: "b"}), want: []string{"delete " + isolation},
 		},
 		"those of several baselines": {
-			owners: []string{"a", "b"}, inventory: of(map[string]string{dns: "b", deny: "c"}), want: []string{"delete " + dns + ", delete " + isolation},
+			owners: []string{"a", "b"}, inventory: of(map[string]string{dns: "b", deny: "c"}), want: []string{"delete " + isolation, "delete " + dns},
 		},
 		"changed or not: the label decides": {
 			owners:    []string{"a"},

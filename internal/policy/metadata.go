@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"maps"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
@@ -15,6 +17,14 @@ var descriptions = map[string]string{
 
 const kept = "Kept in place by netbaseline: a change is undone at once. See 'kubectl get cnb'."
 
+// leaveAlone are annotations by which Argo CD leaves our policies alone. It tracks what it has applied, so none of them; but if somebody gives
+// one the marks of an Application, it is neither reported as extraneous, nor pruned, nor deleted with that Application.
+// Source: https://argo-cd.readthedocs.io/en/stable/user-guide/compare-options/ and https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/
+var leaveAlone = map[string]string{
+	v1alpha1.ArgoCDCompareOptionsAnnotation: "IgnoreExtraneous",
+	v1alpha1.ArgoCDSyncOptionsAnnotation:    "Prune=false,Delete=false",
+}
+
 // Labels returns the labels that a policy of this baseline carries.
 func Labels(baseline string) map[string]string {
 	return map[string]string{v1alpha1.BaselineLabel: baseline, v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}
@@ -23,13 +33,20 @@ func Labels(baseline string) map[string]string {
 // Annotations returns the annotations that the policy of this name carries. They depend on nothing else, so that they can be
 // checked without knowing the baseline.
 func Annotations(name string) map[string]string {
-	return map[string]string{v1alpha1.DescriptionAnnotation: descriptions[name]}
+	annotations := maps.Clone(leaveAlone)
+	annotations[v1alpha1.DescriptionAnnotation] = descriptions[name]
+	return annotations
 }
 
 // MetadataIntact says whether an object under a claimed name carries the metadata that netbaseline gives it, apart from the
 // baseline's name, which the caller compares. Foreign labels, annotations and finalizers are allowed: some network plugins add
 // them. An owner reference is not: through it, garbage collection would delete the policy.
 func MetadataIntact(object metav1.Object) bool {
+	for key, value := range leaveAlone {
+		if object.GetAnnotations()[key] != value {
+			return false
+		}
+	}
 	return object.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedByValue &&
 		object.GetAnnotations()[v1alpha1.DescriptionAnnotation] == descriptions[object.GetName()] &&
 		len(object.GetOwnerReferences()) == 0

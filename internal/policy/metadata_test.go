@@ -21,14 +21,19 @@ func TestLabelsNameTheBaselineAndTheManager(t *testing.T) {
 	}
 }
 
-func TestAnnotationsSayWhatEachPolicyIsFor(t *testing.T) {
+func TestAnnotationsSayWhatEachPolicyIsForAndThatArgoCDHasNothingToDoWithIt(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, name := range policy.Names {
 		annotations := policy.Annotations(name)
 		description := annotations["policy.netbaseline.dev/description"]
-		if len(annotations) != 1 || description == "" {
-			t.Errorf("%s has the annotations %v: want a description and nothing else", name, annotations)
+		want := map[string]string{
+			"policy.netbaseline.dev/description": description,
+			"argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+			"argocd.argoproj.io/sync-options":    "Prune=false,Delete=false",
+		}
+		if diff := cmp.Diff(want, annotations); diff != "" || description == "" {
+			t.Errorf("the annotations of %s (-want +got):\n%s", name, diff)
 		}
 		if other, ok := seen[description]; ok {
 			t.Errorf("%s and %s have the same description", name, other)
@@ -61,6 +66,10 @@ func TestMetadataIntact(t *testing.T) {
 		"without annotations":      {change: func(m *metav1.ObjectMeta) { m.Annotations = nil }},
 		"with another description": {change: func(m *metav1.ObjectMeta) { m.Annotations[v1alpha1.DescriptionAnnotation] = "mine" }},
 		"with another policy's":    {change: func(m *metav1.ObjectMeta) { m.Annotations = policy.Annotations(dns) }},
+		"without what Argo CD compares by": {
+			change: func(m *metav1.ObjectMeta) { delete(m.Annotations, v1alpha1.ArgoCDCompareOptionsAnnotation) },
+		},
+		"that Argo CD may prune": {change: func(m *metav1.ObjectMeta) { m.Annotations[v1alpha1.ArgoCDSyncOptionsAnnotation] = "Prune=true" }},
 		"with an owner reference": {change: func(m *metav1.ObjectMeta) {
 			m.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "bait", UID: "1"}}
 		}},

@@ -93,8 +93,8 @@ func validateDNSPeer(peer *v1alpha1.DNSPeer, path *field.Path) field.ErrorList {
 			return field.ErrorList{field.Forbidden(path.Child("podSelector"), "it chooses pods of a namespace; write namespace beside it, or remove it")}
 		}
 		prefix, err := netip.ParsePrefix(peer.CIDR)
-		if err != nil || prefix != prefix.Masked() {
-			return field.ErrorList{field.Invalid(path.Child("cidr"), peer.CIDR, "write the first address and the prefix length, such as 10.0.0.0/8")}
+		if err != nil || prefix != prefix.Masked() || prefix.Addr().Is4In6() {
+			return field.ErrorList{field.Invalid(path.Child("cidr"), peer.CIDR, "write the first address, an IPv4 one in IPv4 form, and the prefix length, such as 10.0.0.0/8")}
 		}
 		return nil
 	}

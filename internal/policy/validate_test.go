@@ -165,6 +165,9 @@ func TestValidateRefuses(t *testing.T) {
 		"an IPv6 range with host bits": {
 			baseline: baseline().DNSPeers(builder.DNSRange("fd00::1/64")), wantField: "spec.dns.static.peers[0].cidr", wantType: invalid,
 		},
+		"an IPv4 address range in IPv6 form": {
+			baseline: baseline().DNSPeers(builder.DNSRange("::ffff:10.0.0.0/104")), wantField: "spec.dns.static.peers[0].cidr", wantType: invalid,
+		},
 		"port 0": {
 			baseline:  baseline().DNSPorts(v1alpha1.DNSPort{Protocol: "UDP", Port: 0}),
 			wantField: "spec.dns.static.ports[0].port", wantType: invalid,

@@ -159,6 +159,12 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	} else if !seen.terminating() && !r.sightings.awaiting(name) { // that a new namespace is protected is nothing to tell
 		r.ledger.NoteEnforced(decision.Governor.Baseline.Name, name)
 	}
+	r.announce(seen, decision, written, drifted)
+}
+
+// announce tells about repairs in events.
+func (r *namespaceReconciler) announce(seen *situation, decision governance.Decision, written []apply.Written, drifted bool) {
+	name := seen.namespace.Name
 	contested, _ := r.drift.contested(name, r.now())
 	for i := range written {
 		switch {

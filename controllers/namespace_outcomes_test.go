@@ -398,12 +398,12 @@ func TestRelease(t *testing.T) {
 		"somebody changes a policy meanwhile: it is judged anew": {
 			baseline: deleting(), refuse: map[string]error{"delete " + v1alpha1.DefaultDenyName: conflict},
 			want:      ledger.Record{Baseline: "default", NamespaceUID: "shop", Environment: "production", State: ledger.Pending, Reason: v1alpha1.ReasonConflict, Since: noon, Selecting: selecting},
-			wantAgain: firstRetry, wantLeft: []string{v1alpha1.DefaultDenyName}, wantWrites: 4,
+			wantAgain: firstRetry, wantLeft: []string{v1alpha1.AllowDNSName, v1alpha1.DefaultDenyName}, wantWrites: 3,
 		},
-		"the API server refuses": {
+		"the API server refuses: DNS stays while a policy isolates": {
 			baseline: deleting(), refuse: map[string]error{"delete " + v1alpha1.DefaultDenyName: apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), "", errors.New("no"))},
 			want:    ledger.Record{Baseline: "default", NamespaceUID: "shop", Environment: "production", State: ledger.Failed, Reason: v1alpha1.ReasonForbidden, Selecting: selecting},
-			wantErr: true, wantLeft: []string{v1alpha1.DefaultDenyName}, wantWrites: 3,
+			wantErr: true, wantLeft: []string{v1alpha1.AllowDNSName, v1alpha1.DefaultDenyName}, wantWrites: 2,
 		},
 		"the API server cannot be asked: everything stays": {
 			baseline: deleting(), refuse: map[string]error{readLive: apierrors.NewServiceUnavailable("down")},

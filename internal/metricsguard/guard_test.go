@@ -75,9 +75,9 @@ func TestWhoMayReadMetrics(t *testing.T) {
 		change        func(*cluster)
 		want          int
 	}{
-		"nobody in particular":                       {want: http.StatusUnauthorized},
-		"a password":                                 {authorization: "Basic good", want: http.StatusUnauthorized},
-		"an empty token":                             {authorization: "Bearer ", want: http.StatusUnauthorized},
+		"nobody in particular": {want: http.StatusUnauthorized},
+		"a password":           {authorization: "Basic good", want: http.StatusUnauthorized},
+		"an empty token":       {authorization: "Bearer ", want: http.StatusUnauthorized},
 		"a token that the API server does not know":  {authorization: "Bearer bad", want: http.StatusUnauthorized},
 		"a good token whose owner may":               {authorization: "Bearer good", want: http.StatusOK},
 		"the scheme in small letters":                {authorization: "bearer good", want: http.StatusOK},

@@ -116,9 +116,9 @@ func shell(ctx context.Context, script string) (string, error) {
 		"PATH="+strings.Join([]string{filepath.Join(workplace, "bin"), filepath.Dir(cluster.Kubectl()), os.Getenv("PATH")}, string(filepath.ListSeparator)),
 		"KUBECONFIG="+cluster.KubeconfigPath(),
 		"KUBECACHEDIR="+filepath.Join(workplace, "kubectl-cache"),
-		"HELM_CACHE_HOME="+filepath.Join(workplace, "helm/cache"),
-		"HELM_CONFIG_HOME="+filepath.Join(workplace, "helm/config"),
-		"HELM_DATA_HOME="+filepath.Join(workplace, "helm/data"),
+		"HELM_CACHE_HOME="+filepath.Join(workplace, "helm", "cache"),
+		"HELM_CONFIG_HOME="+filepath.Join(workplace, "helm", "config"),
+		"HELM_DATA_HOME="+filepath.Join(workplace, "helm", "data"),
 	)
 	var complaints strings.Builder
 	command.Stderr = &complaints

@@ -75,9 +75,7 @@ func (n *node) sync(ctx context.Context) error {
 	}
 	var errs []error
 	for i := range pods {
-		if err := n.tend(ctx, &pods[i]); client.IgnoreNotFound(err) != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, client.IgnoreNotFound(n.tend(ctx, &pods[i])))
 	}
 	return errors.Join(errs...)
 }

@@ -93,8 +93,11 @@ var _ = Describe("A policy of ours", func() {
 
 	It("is put back although a tenant has filled its annotations to the limit", func(ctx SpecContext) {
 		full, err := json.Marshal(map[string]any{
-			"metadata": map[string]any{"annotations": map[string]any{v1alpha1.DescriptionAnnotation: nil, "x": strings.Repeat("x", 256<<10-1)}},
-			"spec":     map[string]any{"ingress": []any{map[string]any{}}},
+			"metadata": map[string]any{"annotations": map[string]any{
+				v1alpha1.DescriptionAnnotation: nil, v1alpha1.ArgoCDCompareOptionsAnnotation: nil, v1alpha1.ArgoCDSyncOptionsAnnotation: nil,
+				"x": strings.Repeat("x", 256<<10-1),
+			}},
+			"spec": map[string]any{"ingress": []any{map[string]any{}}},
 		})
 		Expect(err).NotTo(HaveOccurred())
 		patch(ctx, namespace.Name, v1alpha1.DefaultDenyName, string(full))

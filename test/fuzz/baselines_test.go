@@ -67,22 +67,25 @@ func newBaselineServer() (*baselineServer, error) {
 	return &baselineServer{structural, strategy}, nil
 }
 
-// admit answers to the creation of a baseline, given as JSON or YAML, as the API server does: with what a client reads afterwards,
-// or with an error. A baseline that is refused is returned as well, defaulted, if it can be read at all.
-func (s *baselineServer) admit(document []byte) (*v1alpha1.ClusterNetworkBaseline, error) {
-	object := &unstructured.Unstructured{}
-	plain, err := yaml.YAMLToJSON(document)
+// asBaseline makes the body of a request of a document, JSON or YAML, whatever it is about; nil if it is nothing of the kind.
+func asBaseline(document []byte) []byte {
+	content := block{}
+	if err := yaml.Unmarshal(document, &content); err != nil || content == nil {
+		return nil
+	}
+	content["apiVersion"], content["kind"] = baselineKind.GroupVersion().String(), baselineKind.Kind
+	body, err := json.Marshal(content)
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	if err := json.Unmarshal(plain, &object.Object); err != nil || object.Object == nil {
-		return nil, errNoObject
-	}
-	object.SetGroupVersionKind(baselineKind)
-	if plain, err = json.Marshal(object.Object); err != nil {
-		return nil, err
-	}
-	if err := object.UnmarshalJSON(plain); err != nil { // once more, because it reads integers as integers
+	return body
+}
+
+// admit answers to the creation of a baseline as the API server does: with what a client reads afterwards, or with an error. A
+// baseline that is refused is returned as well, defaulted, if it can be read at all.
+func (s *baselineServer) admit(body []byte) (*v1alpha1.ClusterNetworkBaseline, error) {
+	object := &unstructured.Unstructured{}
+	if err := object.UnmarshalJSON(body); err != nil {
 		return nil, err
 	}
 	metadata, _, err := objectmeta.GetObjectMeta(object.Object, false)

@@ -19,7 +19,10 @@ type block = map[string]any
 // document makes a whole baseline. The label key is one that the namespace may carry.
 func (g generator) document(labelKey string) []byte {
 	metadata := block{"name": g.text(g.name)}
-	content := block{"metadata": metadata, "spec": g.anything(func() any { return g.spec(labelKey) })}
+	content := block{
+		"apiVersion": baselineKind.GroupVersion().String(), "kind": baselineKind.Kind,
+		"metadata": metadata, "spec": g.anything(func() any { return g.spec(labelKey) }),
+	}
 	g.maybe(metadata, "labels", func() any { return block{g.labelKey(): g.labelValue()} })
 	if g.OneIn(16) {
 		content[g.Text(8)] = g.anything(func() any { return g.Text(8) })
@@ -115,7 +118,7 @@ func (g generator) spec(labelKey string) any {
 		return isolation
 	})
 	g.maybe(spec, "dns", g.dns)
-	g.maybe(spec, "priority", g.oneOf(0, 1000, g.IntN(1002)))
+	g.maybe(spec, "priority", g.oneOf(0, 1000, json.RawMessage("7.0"), json.RawMessage("1e2"), g.IntN(1002)))
 	g.maybe(spec, "mode", g.oneOf("Enforce", "Audit"))
 	g.maybe(spec, "deletionPolicy", g.oneOf("Delete", "Retain"))
 	g.maybe(spec, "excludedNamespaces", g.excluded)
@@ -141,7 +144,7 @@ func (g generator) dns() any {
 }
 
 func (g generator) port() any {
-	return block{"protocol": g.oneOf("UDP", "TCP")(), "port": g.oneOf(53, 1, 65535, 1+g.IntN(65536))()}
+	return block{"protocol": g.oneOf("UDP", "TCP")(), "port": g.oneOf(53, 1, 65535, json.RawMessage("5.3e1"), 1+g.IntN(65536))()}
 }
 
 func (g generator) peer() any {

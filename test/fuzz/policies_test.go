@@ -28,10 +28,7 @@ const (
 	maxStored = 3<<19 - 1<<10
 )
 
-var (
-	errNoObject = errors.New("not an object")
-	errTooLarge = errors.New("request is too large")
-)
+var errTooLarge = errors.New("request is too large")
 
 // policyServer does with a NetworkPolicy what an API server does, all but admission plugins and the disk.
 type policyServer struct {

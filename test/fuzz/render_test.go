@@ -65,7 +65,7 @@ func FuzzRenderDocument(f *testing.F) {
 	f.Add([]byte(`{metadata: {name: `+strings.Repeat("b", 64)+`}, spec: {namespaceSelector: {}}}`), "shop", key, value)
 	baselines, policies := mustServe(f)
 	f.Fuzz(func(t *testing.T, document []byte, name, key, value string) {
-		baseline, refusal := baselines.admit(document)
+		baseline, refusal := baselines.admit(asBaseline(document))
 		if baseline == nil {
 			return
 		}

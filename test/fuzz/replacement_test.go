@@ -148,7 +148,7 @@ func (g generator) times(do func(i int, odd bool)) {
 
 // long is a text, sometimes very long.
 func (g generator) long() string {
-	if !g.OneIn(3) {
+	if !g.OneIn(5) {
 		return g.Text(40)
 	}
 	unit := "x" + choices.Pick(g.Source, "", "", "é", g.Text(40))
@@ -198,7 +198,7 @@ func (g generator) foreignSpec() networkingv1.NetworkPolicySpec {
 	if g.OneIn(2) {
 		spec.PodSelector.MatchLabels = map[string]string{g.labelKey(): g.labelValue()}
 	}
-	for range choices.Pick(g.Source, 1, 10, 400, 5_000) {
+	for range choices.Pick(g.Source, 1, 1, 10, 400) {
 		rule := networkingv1.NetworkPolicyEgressRule{To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}}}
 		spec.Egress = append(spec.Egress, rule)
 	}

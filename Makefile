@@ -19,13 +19,15 @@ SHELL = /usr/bin/env bash -o pipefail
 
 GOLANGCI_LINT := bin/golangci-lint
 HELM := bin/helm
+PROMTOOL := bin/promtool
 KUBECTL ?= $(if $(wildcard bin/k8s/kubectl),bin/k8s/kubectl,kubectl)
 GO_TOOL := $(GO) tool -modfile=internal/tools/go.mod
 CONTROLLER_GEN := $(GO_TOOL) controller-gen
 
 # Where the code that controller-gen reads lives, and what it writes.
 GENERATOR_PATHS := paths="./api/..." paths="./cmd/..." paths="./controllers/..." paths="./internal/apply/..."
-GENERATED := 'api/*zz_generated.deepcopy.go' config/crd/bases config/rbac/role.yaml charts/netbaseline/files
+GENERATED := 'api/*zz_generated.deepcopy.go' config/crd/bases config/rbac/role.yaml charts/netbaseline/files \
+	docs/reference/api.md docs/reference/conditions.md docs/reference/events.md config/grafana/netbaseline.json
 
 # The race detector needs a C compiler; without one the tests still run, and say so.
 RACE ?= $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race)
@@ -73,6 +75,22 @@ manifests: ## Generate the CustomResourceDefinition and the manager's ClusterRol
 	@cp config/rbac/role.yaml charts/netbaseline/files/role.yaml
 	@cp config/prometheus/prometheus_rule.yaml charts/netbaseline/files/prometheus_rule.yaml
 
+.PHONY: docs
+docs: ## Generate docs/reference: the API, conditions and events.
+	$(GO_TOOL) crd-ref-docs --log-level=ERROR --source-path=api --config=internal/tools/crd-ref-docs/config.yaml \
+		--templates-dir=internal/tools/crd-ref-docs/templates --renderer=markdown --output-path=docs/reference/api.md
+	$(GO) run ./test/reference .
+
+.PHONY: dashboards
+dashboards: ## Generate the Grafana dashboard, config/grafana/netbaseline.json.
+	$(GO) run -C test/observability ./dashboard >config/grafana/netbaseline.json.tmp
+	@mv config/grafana/netbaseline.json.tmp config/grafana/netbaseline.json
+
+# `make test` fails if it is not up to date.
+.PHONY: metrics-reference
+metrics-reference: control-plane ## Generate docs/reference/metrics.md from what a running manager exports.
+	$(GO) test -C test/observability -count=1 -run TestTheReference . -args -update
+
 .PHONY: fmt
 fmt: ## Format the code.
 	$(GO_TOOL) gofumpt -w .
@@ -90,10 +108,13 @@ lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and fix what it can fix.
 	$(GOLANGCI_LINT) run --fix ./...
 
 .PHONY: test
-test: build control-plane $(HELM) ## Run every test, against a real control plane where one is needed.
+test: build control-plane $(HELM) $(PROMTOOL) ## Run every test, against a real control plane where one is needed.
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	$(GO) test $(RACE) -timeout 30m ./...
 	$(GO) test -C test/fuzz ./...
+	@# Never from the cache: what it looks at is not in its module.
+	$(GO) test -C test/observability -count=1 ./...
+	$(GO) test -C test/docs/foreign ./...
 
 # Half of the time that the fault suites take. They mostly wait, so each half runs beside the other one on a control plane of its own.
 LONG_FAULTS := ^(TestACrashAtEveryWrite|TestEveryCallFails)$$
@@ -141,10 +162,10 @@ bench-scale: manager control-plane ## Measure the manager beside two bare reacto
 	@$(GO) build -o bin/bench-scale ./test/bench
 	@bin/bench-scale -n $(N)
 
-VERIFY_STEPS := generated format vet lint modules
+VERIFY_STEPS := generated format vet lint workflows modules
 
 .PHONY: verify
-verify: ## Regenerate and fail on a difference, then check format, vet, lint and go.mod.
+verify: ## Regenerate and fail on a difference, then check format, vet, lint, workflows and go.mod.
 	@failed=; \
 	for step in $(VERIFY_STEPS); do \
 		echo "==> verify: $$step"; \
@@ -154,7 +175,7 @@ verify: ## Regenerate and fail on a difference, then check format, vet, lint and
 	echo "verify: all good: $(VERIFY_STEPS)"
 
 .PHONY: verify-generated
-verify-generated: generate manifests
+verify-generated: generate manifests docs dashboards
 	@stale=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
 	git --no-pager diff --exit-code -- $(GENERATED) || stale="$$stale $$(git diff --name-only -- $(GENERATED))"; \
 	if [ -n "$$stale" ]; then \
@@ -173,6 +194,11 @@ verify-vet: vet
 
 .PHONY: verify-lint
 verify-lint: lint
+
+# Without shellcheck and pyflakes, which are not everywhere: the answer must not depend on the machine.
+.PHONY: verify-workflows
+verify-workflows:
+	$(GO_TOOL) actionlint -shellcheck= -pyflakes=
 
 .PHONY: verify-modules
 verify-modules:
@@ -283,4 +309,13 @@ helm: $(HELM) ## Build Helm into bin/, once.
 $(HELM): internal/tools/helm/go.mod internal/tools/helm/go.sum
 	@echo "Building bin/helm, once: about a minute on 2 cores after the control plane, else 3; seconds when Go's build cache is warm."
 	@$(GO) build -C internal/tools/helm -o ../../../$@.tmp -ldflags "-s -w" helm.sh/helm/v4/cmd/helm
+	@mv $@.tmp $@
+
+.PHONY: promtool
+promtool: $(PROMTOOL) ## Build promtool into bin/, once; the tests of the alerts use it.
+
+# Without service discovery, which would bring the libraries of a dozen clouds.
+$(PROMTOOL): test/observability/go.mod test/observability/go.sum
+	@echo "Building bin/promtool, once: 2 to 3 minutes on 2 cores, seconds when Go's build cache is warm."
+	@$(GO) build -C test/observability -o ../../$@.tmp -tags remove_all_sd -ldflags "-s -w" github.com/prometheus/prometheus/cmd/promtool
 	@mv $@.tmp $@

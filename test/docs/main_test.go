@@ -1,0 +1,156 @@
+// Package docs_test holds the documentation to what the software does. It runs the commands that the pages mark as runnable, offers every
+// YAML block to a real API server, follows every link, and checks each message that the pages quote.
+package docs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	. "github.com/onsi/gomega"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/netbaseline/netbaseline/internal/localcluster"
+	"github.com/netbaseline/netbaseline/test/harness"
+	"github.com/netbaseline/netbaseline/test/pages"
+)
+
+const (
+	// patience is for a busy machine.
+	patience = 60 * time.Second
+	interval = 50 * time.Millisecond
+)
+
+var (
+	environment *harness.Environment
+	manager     *harness.Manager
+)
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	ctrl.SetLogger(logr.Discard())
+	if environment, err = harness.Start(context.Background(), localcluster.Options{}); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, environment.Stop()) }()
+	if manager, err = environment.StartManager(); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, manager.Stop()) }()
+	return m.Run(), nil
+}
+
+func newGomega(t *testing.T) Gomega {
+	g := NewWithT(t)
+	g.SetDefaultEventuallyTimeout(patience)
+	g.SetDefaultEventuallyPollingInterval(interval)
+	return g
+}
+
+// allPages reads README, CONTRIBUTING and the like, and everything under docs/, by their paths in the repository.
+func allPages(t *testing.T) map[string]*pages.Page {
+	t.Helper()
+	root := harness.RepositoryPath(".")
+	paths, err := filepath.Glob(filepath.Join(root, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(filepath.Join(root, "docs"), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".md" {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]*pages.Page{}
+	for _, path := range paths {
+		page, err := pages.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		relative, err := filepath.Rel(root, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[filepath.ToSlash(relative)] = page
+	}
+	return found
+}
+
+// shell runs commands as somebody would who follows a page: in the root of the repository, with the kubectl that belongs to the control
+// plane. It returns what they print; its error holds what they complain about.
+func shell(ctx context.Context, script string) (string, error) {
+	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
+	command.Dir = harness.RepositoryPath(".")
+	command.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "KUBE") }),
+		"PATH="+filepath.Dir(environment.Cluster.Kubectl())+string(filepath.ListSeparator)+os.Getenv("PATH"),
+		"KUBECONFIG="+environment.Cluster.KubeconfigPath(),
+		"KUBECACHEDIR="+filepath.Join(environment.Cluster.Dir(), "kubectl-cache"),
+	)
+	var complaints strings.Builder
+	command.Stderr = &complaints
+	output, err := command.Output()
+	if err != nil {
+		return string(output), fmt.Errorf("%s\n%w: %s%s", script, err, output, complaints.String())
+	}
+	return string(output), nil
+}
+
+// mustRun is shell for what has to succeed.
+func mustRun(t *testing.T, script string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*patience)
+	defer cancel()
+	output, err := shell(ctx, script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output
+}
+
+// clusterWide are kinds of which pages make objects that are in no namespace.
+var clusterWide = []string{"namespaces", "clusterroles", "clusterrolebindings"}
+
+// tidy takes away, at the end of a test, what the pages' commands have made.
+func tidy(t *testing.T) {
+	t.Helper()
+	list := func() map[string][]string {
+		found := map[string][]string{}
+		for _, kind := range clusterWide {
+			found[kind] = strings.Fields(mustRun(t, "kubectl get "+kind+" --output name"))
+		}
+		return found
+	}
+	before := list()
+	t.Cleanup(func() {
+		mustRun(t, "kubectl delete validatingadmissionpolicybindings,validatingadmissionpolicies --all")
+		mustRun(t, "kubectl delete cnb --all --timeout=60s")
+		mustRun(t, "kubectl delete networkpolicies --all-namespaces --all")
+		made := []string{}
+		for kind, names := range list() {
+			made = append(made, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(before[kind], name) })...)
+		}
+		if len(made) > 0 {
+			mustRun(t, "kubectl delete "+strings.Join(made, " ")+" --timeout=60s")
+		}
+	})
+}

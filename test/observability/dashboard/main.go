@@ -26,7 +26,8 @@ func main() {
 
 // build makes it in the older of Grafana's two formats: every version and every sidecar imports that one.
 func build() (dashboard.Dashboard, error) { //nolint:staticcheck // see above
-	page := dashboard.NewDashboardBuilder("netbaseline"). //nolint:staticcheck // see above
+	//nolint:staticcheck // see above
+	page := dashboard.NewDashboardBuilder("netbaseline").
 		Uid("netbaseline").
 		Description("Which namespaces have their network baseline, how fast new ones get it, and what the operator is doing. Alerts and their runbooks: docs/runbooks.").
 		Tags([]string{"netbaseline", "networkpolicy"}).

@@ -130,18 +130,27 @@ func (o *operator) dead() bool {
 	}
 }
 
-// expectSilence starts a manager on what there is, after another one has come to rest. It finds nothing to write.
+// expectSilence starts a manager on what there is, after another one has come to rest. It finds nothing to write, but for a status that the
+// other one still owed, on a machine that was too busy; then the one after it finds nothing.
 func expectSilence(t *testing.T) {
+	t.Helper()
+	writes := restart(t)
+	if len(writes) > 0 && !slices.ContainsFunc(writes, func(call faults.Call) bool { return call.Subresource != "status" }) {
+		writes = restart(t)
+	}
+	for _, call := range writes {
+		t.Errorf("a manager that finds everything as it must be writes: %s", call)
+	}
+}
+
+// restart starts a manager, waits until it has seen everything and come to rest, and returns what it wrote.
+func restart(t *testing.T) []faults.Call {
 	t.Helper()
 	o := start(t, newTransport())
 	marker := o.seesEverything(t)
 	o.silent(t, statusPause)
-	for _, call := range o.Calls(faults.Call.Writes) {
-		if call.Name != marker {
-			t.Errorf("a manager that finds everything as it must be writes: %s", call)
-		}
-	}
 	o.giveUp()
+	return o.Calls(func(call faults.Call) bool { return call.Writes() && call.Name != marker })
 }
 
 var markers int

@@ -4,11 +4,8 @@ package docs_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,7 +16,6 @@ import (
 	. "github.com/onsi/gomega"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"github.com/netbaseline/netbaseline/internal/localcluster"
 	"github.com/netbaseline/netbaseline/test/harness"
 	"github.com/netbaseline/netbaseline/test/pages"
 )
@@ -36,25 +32,13 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
 	ctrl.SetLogger(logr.Discard())
-	if environment, err = harness.Start(context.Background(), localcluster.Options{}); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, environment.Stop()) }()
-	if manager, err = environment.StartManager(); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, manager.Stop()) }()
-	return m.Run(), nil
+	harness.Main(func() (int, error) {
+		return harness.WithManager(func(e *harness.Environment, running *harness.Manager) int {
+			environment, manager = e, running
+			return m.Run()
+		})
+	})
 }
 
 func newGomega(t *testing.T) Gomega {
@@ -99,20 +83,12 @@ func allPages(t *testing.T) map[string]*pages.Page {
 // shell runs commands as somebody would who follows a page: in the root of the repository, with the kubectl that belongs to the control
 // plane. It returns what they print; its error holds what they complain about.
 func shell(ctx context.Context, script string) (string, error) {
-	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
-	command.Dir = harness.RepositoryPath(".")
-	command.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "KUBE") }),
+	variables := append(slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "KUBE") }),
 		"PATH="+filepath.Dir(environment.Cluster.Kubectl())+string(filepath.ListSeparator)+os.Getenv("PATH"),
 		"KUBECONFIG="+environment.Cluster.KubeconfigPath(),
 		"KUBECACHEDIR="+filepath.Join(environment.Cluster.Dir(), "kubectl-cache"),
 	)
-	var complaints strings.Builder
-	command.Stderr = &complaints
-	output, err := command.Output()
-	if err != nil {
-		return string(output), fmt.Errorf("%s\n%w: %s%s", script, err, output, complaints.String())
-	}
-	return string(output), nil
+	return harness.Shell(ctx, harness.RepositoryPath("."), variables, script)
 }
 
 // mustRun is shell for what has to succeed.

@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -89,12 +88,7 @@ func run(ctx context.Context, baselineFile string) (err error) {
 // build builds the manager; with a warm cache that takes a second.
 func build(ctx context.Context, directory string) (string, error) {
 	path := filepath.Join(directory, "manager")
-	command := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/manager")
-	command.Dir = harness.RepositoryPath(".")
-	if output, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the manager: %w: %s", err, output)
-	}
-	return path, nil
+	return path, harness.BuildManager(ctx, path)
 }
 
 // start starts the manager with leader election, as it is deployed; metrics are served to everybody on this machine.

@@ -3,6 +3,7 @@
 package faults_test
 
 import (
+	"context"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -28,12 +28,7 @@ import (
 // program builds the manager, once.
 var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(env.Cluster.Dir(), "manager")
-	command := exec.Command("go", "build", "-o", path, "./cmd/manager")
-	command.Dir = harness.RepositoryPath(".")
-	if output, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the manager: %w: %s", err, output)
-	}
-	return path, nil
+	return path, harness.BuildManager(context.Background(), path)
 })
 
 // replica is the manager as a process of its own, under the operator's service account, from its start to its end. Everything that it

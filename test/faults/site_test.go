@@ -93,7 +93,8 @@ func (s *site) setLabels(ctx context.Context, i int, labels ...string) error {
 	return env.Admin.Update(ctx, namespace)
 }
 
-// free gives the namespaces back. Baselines are forced off, whatever holds them. No manager may run.
+// free fails a test for every violation so far, and gives the namespaces back. Baselines are forced off, whatever holds them. No manager may
+// run.
 func (s *site) free(t *testing.T) {
 	t.Helper()
 	freeAll(t, []*site{s})

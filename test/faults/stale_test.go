@@ -177,7 +177,6 @@ func goBackInTime(t *testing.T, stale *localcluster.APIServer, link *faults.Link
 	expectDoubt(t, operators)
 	expectSilence(t)
 	finishHistories(t, sites)
-	expectNoViolation(t, restartBound)
 	freeAll(t, sites)
 }
 

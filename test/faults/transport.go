@@ -19,20 +19,13 @@ var errInjected = errors.New("injected fault: connection reset by peer")
 // Call is one request to the API server.
 type Call struct {
 	Verb, Resource, Subresource, Namespace, Name string
-	// ResourceVersion is from which state on a list or watch is asked for; "" for the latest. InitialEvents says that a watch is asked to
-	// begin with all there is.
+	// ResourceVersion is from which state on a list or watch is asked for; "" for the latest.
 	ResourceVersion string
-	InitialEvents   bool
 }
 
 // ForCache says whether the call is one by which a cache is filled or kept up to date. Lists past the cache ask for the latest state.
 func (c Call) ForCache() bool {
 	return c.Verb == "watch" || c.Verb == "list" && c.ResourceVersion != ""
-}
-
-// Begins says whether the call is one by which a cache is filled, anew or for the first time.
-func (c Call) Begins() bool {
-	return c.ForCache() && (c.Verb == "list" || c.InitialEvents)
 }
 
 // Writes says whether the call is meant to change a policy or a baseline. Events and leases do not count.
@@ -207,10 +200,9 @@ func (t *Transport) parse(request *http.Request) Call {
 	if err != nil {
 		return Call{}
 	}
-	query := request.URL.Query()
 	return Call{
 		Verb: info.Verb, Resource: info.Resource, Subresource: info.Subresource, Namespace: info.Namespace, Name: info.Name,
-		ResourceVersion: query.Get("resourceVersion"), InitialEvents: query.Get("sendInitialEvents") == "true",
+		ResourceVersion: request.URL.Query().Get("resourceVersion"),
 	}
 }
 

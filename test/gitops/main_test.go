@@ -4,9 +4,6 @@ package gitops_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -21,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/internal/localcluster"
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
@@ -37,25 +33,13 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
 	ctrl.SetLogger(logr.Discard())
-	if environment, err = harness.Start(context.Background(), localcluster.Options{}); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, environment.Stop()) }()
-	if manager, err = environment.StartManager(); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, manager.Stop()) }()
-	return m.Run(), nil
+	harness.Main(func() (int, error) {
+		return harness.WithManager(func(e *harness.Environment, running *harness.Manager) int {
+			environment, manager = e, running
+			return m.Run()
+		})
+	})
 }
 
 func newGomega(t *testing.T) Gomega {

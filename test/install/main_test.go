@@ -37,14 +37,7 @@ var (
 	workplace string
 )
 
-func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }) }
 
 func run(m *testing.M) (code int, err error) {
 	if _, err := os.Stat(harness.RepositoryPath("bin/helm")); err != nil {
@@ -108,9 +101,7 @@ func furnish() error {
 // shell runs commands as somebody would who reads the documentation: in the root of the repository, with kubectl, helm and make at
 // hand. It returns what they print; its error holds what they complain about.
 func shell(ctx context.Context, script string) (string, error) {
-	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
-	command.Dir = workplace
-	command.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
+	variables := append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=") || strings.HasPrefix(variable, "HELM_")
 	}),
 		"PATH="+strings.Join([]string{filepath.Join(workplace, "bin"), filepath.Dir(cluster.Kubectl()), os.Getenv("PATH")}, string(filepath.ListSeparator)),
@@ -120,13 +111,7 @@ func shell(ctx context.Context, script string) (string, error) {
 		"HELM_CONFIG_HOME="+filepath.Join(workplace, "helm", "config"),
 		"HELM_DATA_HOME="+filepath.Join(workplace, "helm", "data"),
 	)
-	var complaints strings.Builder
-	command.Stderr = &complaints
-	output, err := command.Output()
-	if err != nil {
-		return string(output), fmt.Errorf("%s\n%w: %s%s", script, err, output, complaints.String())
-	}
-	return string(output), nil
+	return harness.Shell(ctx, workplace, variables, script)
 }
 
 // mustRun is shell for what has to succeed.

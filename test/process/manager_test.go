@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -62,10 +61,7 @@ func TestTheManagerAsAProgram(t *testing.T) {
 // build builds the manager; with a warm cache that takes a second.
 func build(t *testing.T, g Gomega) string {
 	path := filepath.Join(t.TempDir(), "manager")
-	command := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./cmd/manager")
-	command.Dir = harness.RepositoryPath(".")
-	output, err := command.CombinedOutput()
-	g.Expect(err).NotTo(HaveOccurred(), string(output))
+	g.Expect(harness.BuildManager(t.Context(), path)).To(Succeed())
 	return path
 }
 

@@ -4,8 +4,6 @@ package schema_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,14 +28,7 @@ var (
 	admin client.Client
 )
 
-func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }) }
 
 func run(m *testing.M) (code int, err error) {
 	environment, err = harness.Start(context.Background(), localcluster.Options{})

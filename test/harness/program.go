@@ -1,0 +1,61 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/netbaseline/netbaseline/internal/localcluster"
+)
+
+// Main is the body of a TestMain: it ends the program with the code that a function returns, or says why it could not.
+func Main(run func() (int, error)) {
+	code, err := run()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// WithManager starts an environment and a manager in it for as long as a function runs, and returns its code.
+func WithManager(do func(*Environment, *Manager) int) (code int, err error) {
+	environment, err := Start(context.Background(), localcluster.Options{})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, environment.Stop()) }()
+	manager, err := environment.StartManager()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, manager.Stop()) }()
+	return do(environment, manager), nil
+}
+
+// BuildManager builds the manager into a file; with a warm cache that takes a second.
+func BuildManager(ctx context.Context, path string) error {
+	command := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/manager")
+	command.Dir = RepositoryPath(".")
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the manager: %w: %s", err, output)
+	}
+	return nil
+}
+
+// Shell runs a script in bash, which ends at the first command that fails, with exactly these environment variables. It returns what
+// the script prints; its error holds what it complains about.
+func Shell(ctx context.Context, directory string, environment []string, script string) (string, error) {
+	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
+	command.Dir, command.Env = directory, environment
+	var complaints strings.Builder
+	command.Stderr = &complaints
+	output, err := command.Output()
+	if err != nil {
+		return string(output), fmt.Errorf("%s\n%w: %s%s", script, err, output, complaints.String())
+	}
+	return string(output), nil
+}

@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -82,6 +84,9 @@ func (e *Environment) install(ctx context.Context) error {
 	if _, err := e.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/clusternetworkbaselines.policy.netbaseline.dev"); err != nil {
 		return err
 	}
+	if err := e.waitPublished(ctx); err != nil {
+		return err
+	}
 	path, err := e.Cluster.ServiceAccountKubeconfig(ctx, OperatorNamespace, OperatorServiceAccount)
 	if err != nil {
 		return err
@@ -90,6 +95,20 @@ func (e *Environment) install(ctx context.Context) error {
 		return fmt.Errorf("read the operator's kubeconfig: %w", err)
 	}
 	e.operator.QPS = -1 // as in the manager: priority and fairness of the API server governs
+	return nil
+}
+
+// waitPublished waits until kubectl knows the kind and its schema. The API server publishes both some time after a new
+// CustomResourceDefinition is established.
+func (e *Environment) waitPublished(ctx context.Context) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		_, last = e.Kubectl(ctx, "explain", "clusternetworkbaselines.spec")
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the schema: %w: %w", err, last)
+	}
 	return nil
 }
 

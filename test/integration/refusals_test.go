@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/test/harness"
 )
 
 var _ = Describe("A refusal in one namespace", func() {
@@ -147,8 +148,7 @@ var _ = Describe("A tenant who loops", func() {
 		Expect(readyMessage(ready(ctx, baseline))).To(ContainSubstring("1 contested, such as " + namespace.Name))
 		Expect(manager.Metric("netbaseline_contested_namespaces", nil)).To(BeEquivalentTo(1))
 		Eventually(eventReasons).WithArguments(ctx, "ClusterNetworkBaseline", baseline.Name).Should(ContainElement(v1alpha1.EventContested))
-		elapsed := time.Since(since).Seconds()
-		Expect(float64(len(operatorWrites(namespace.Name, since)))).To(BeNumerically("<=", 20+10*elapsed), "a burst of 20, then 10 a second")
+		bounded(operatorWrites(namespace.Name, since), since)
 	})
 })
 
@@ -162,9 +162,8 @@ var _ = Describe("A tenant who writes faster than we do", func() {
 		since := time.Now()
 		stop := patchWithoutEnd(namespace.Name, v1alpha1.AllowDNSName)
 		DeferCleanup(stop)
-		Eventually(func() int { return len(operatorWrites(namespace.Name, since)) }).Should(BeNumerically(">", 30), "repairs must get through")
-		elapsed := time.Since(since).Seconds()
-		Expect(float64(len(operatorWrites(namespace.Name, since)))).To(BeNumerically("<=", 20+10*elapsed+3), "and stay bounded")
+		Eventually(func() int { return len(operatorWrites(namespace.Name, since)) }).WithPolling(time.Second).Should(BeNumerically(">", 30), "repairs must get through")
+		bounded(operatorWrites(namespace.Name, since), since)
 		Expect(readyMessage(ready(ctx, baseline))).To(ContainSubstring("contested"))
 
 		Expect(env.Admin.Delete(ctx, baseline.DeepCopy())).To(Succeed())
@@ -173,6 +172,15 @@ var _ = Describe("A tenant who writes faster than we do", func() {
 		Expect(policies(ctx, namespace.Name)).To(BeEmpty())
 	})
 })
+
+// bounded expects a burst of 20 repairs, and then 10 a second. The clock is that of the audit log: to read it takes a while, in which
+// there are more.
+func bounded(writes []harness.Write, since time.Time) {
+	GinkgoHelper()
+	Expect(writes).NotTo(BeEmpty())
+	elapsed := writes[len(writes)-1].At.Sub(since).Seconds()
+	Expect(float64(len(writes))).To(BeNumerically("<=", 20+10*elapsed+3), "in %.1f s", elapsed)
+}
 
 // patchWithoutEnd opens a policy again and again, from four sides at once, until it is stopped.
 func patchWithoutEnd(namespace, name string) (stop func()) {

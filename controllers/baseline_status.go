@@ -95,6 +95,9 @@ func renderStatus(candidate *governance.Candidate, summary *ledger.Summary, now 
 		EnvironmentCount:   summary.EnvironmentCount,
 		Failures:           summary.Failures,
 	}
+	if candidate.Rehearsed() {
+		status.Audit = new(summary.Audit)
+	}
 	status.Conditions = renderConditions(candidate, summary, now)
 	return status
 }

@@ -84,6 +84,29 @@ func TestAStatusCountsEachNamespaceWhereItBelongs(t *testing.T) {
 	}
 }
 
+func TestAStatusCountsWhatEnforceWouldDoOnlyInAudit(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		baseline *v1alpha1.ClusterNetworkBaseline
+		want     *v1alpha1.AuditCounts
+	}{
+		"in Audit":                            {enforcing().Mode(v1alpha1.ModeAudit).Obj(), &v1alpha1.AuditCounts{Create: 2, Leave: 1}},
+		"in Enforce":                          {enforcing().Obj(), nil},
+		"in Audit, but it is being deleted":   {enforcing().Mode(v1alpha1.ModeAudit).Finalized().Deleting().Obj(), nil},
+		"in Audit, but it cannot be enforced": {enforcing().Mode(v1alpha1.ModeAudit).Scope("SameTeam").Obj(), nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			outcomes := records{"a": audited(ledger.Create), "b": audited(ledger.Create), "c": audited(ledger.Leave)}
+			status := reported(test.baseline, summarize(test.baseline, outcomes), noon).Status
+			if diff := cmp.Diff(test.want, status.Audit); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
 // reporter is a reconciler at noon, with a client that counts what it writes.
 func reporter(baseline *v1alpha1.ClusterNetworkBaseline, writes *int) (*baselineReconciler, *time.Time) {
 	now := noon

@@ -69,7 +69,7 @@ func judge(candidate *governance.Candidate, summary *ledger.Summary, now time.Ti
 			fmt.Sprintf("Bringing namespaces to generation %d: %d still to do", candidate.Baseline.Generation, summary.Awaited),
 		}
 	case candidate.Baseline.Spec.Mode == v1alpha1.ModeAudit:
-		return verdict{metav1.ConditionTrue, v1alpha1.ReasonAudit, auditMessage(summary.Counts)}
+		return verdict{metav1.ConditionTrue, v1alpha1.ReasonAudit, auditMessage(summary)}
 	}
 	return judgeNamespaces(candidate.Baseline, summary, now)
 }
@@ -109,10 +109,15 @@ func deletingMessage(summary *ledger.Summary) string {
 	return message + firstFailure(summary)
 }
 
-func auditMessage(counts v1alpha1.NamespaceCounts) string {
-	message := fmt.Sprintf("Audit: nothing is written; %s would be governed", namespaces(counts.Matched-counts.Overridden))
-	if counts.Held > 0 {
-		message += fmt.Sprintf("; %d keep the policies of an earlier Enforce", counts.Held)
+func auditMessage(summary *ledger.Summary) string {
+	audit := summary.Audit
+	message := fmt.Sprintf("Audit: nothing is written; %s would be governed (%d new, %d changed, %d left as they are)",
+		namespaces(audit.Create+audit.Change+audit.Leave), audit.Create, audit.Change, audit.Leave)
+	if audit.Remove > 0 {
+		message += fmt.Sprintf("; %s would lose the policies of an earlier Enforce", namespaces(audit.Remove))
+	}
+	if kept := summary.Counts.Held - audit.Remove; kept > 0 {
+		message += fmt.Sprintf("; %d keep the policies of an earlier Enforce", kept)
 	}
 	return message
 }

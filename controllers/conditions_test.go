@@ -83,6 +83,11 @@ func held() ledger.Record {
 	return r
 }
 
+// audited is a namespace that nobody governs and a baseline in Audit selects, or selected.
+func audited(effect ledger.Effect) ledger.Record {
+	return ledger.Record{Selecting: []string{"default"}, Rehearsed: []ledger.Rehearsed{{Baseline: "default", Effect: effect}}}
+}
+
 func overridden() ledger.Record {
 	r := record(ledger.Synced)
 	r.Baseline, r.Selecting = "strict", []string{"strict", "default"}
@@ -186,9 +191,16 @@ func TestEveryStateOfABaseline(t *testing.T) {
 			wantSynced: "Unknown", wantStalled: true, wantKstatus: kstatus.FailedStatus,
 		},
 		"audit": {
-			baseline: enforcing().Mode(v1alpha1.ModeAudit), records: records{"shop": {Selecting: []string{"default"}}, "web": overridden()},
-			wantReady: "True", wantReason: "Audit", wantMessage: []string{"Audit: nothing is written", "1 namespace would be governed"},
+			baseline: enforcing().Mode(v1alpha1.ModeAudit), records: records{"shop": audited(ledger.Create), "web": overridden()},
+			wantReady: "True", wantReason: "Audit", wantMessage: []string{"Audit: nothing is written; 1 namespace would be governed (1 new, 0 changed, 0 left as they are)"},
 			wantSynced: "True", wantKstatus: kstatus.CurrentStatus,
+		},
+		"audit of much": {
+			baseline: enforcing().Mode(v1alpha1.ModeAudit), records: records{
+				"a": audited(ledger.Create), "b": audited(ledger.Change), "c": audited(ledger.Change), "d": audited(ledger.Leave), "e": audited(ledger.Remove),
+			},
+			wantReady: "True", wantReason: "Audit", wantSynced: "True", wantKstatus: kstatus.CurrentStatus,
+			wantMessage: []string{"4 namespaces would be governed (1 new, 2 changed, 1 left as they are)", "1 namespace would lose the policies of an earlier Enforce"},
 		},
 		"audit after an Enforce": {
 			baseline: enforcing().Mode(v1alpha1.ModeAudit), records: records{"shop": held()},

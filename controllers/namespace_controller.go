@@ -78,6 +78,7 @@ func (r *namespaceReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	if result.err != nil {
 		r.own.distrust(request.Name) // the queue decides when to look again, and that may be late
 	}
+	result.record.Rehearsed = rehearse(seen)
 	r.ledger.Record(request.Name, round, result.record)
 	return ctrl.Result{RequeueAfter: soonest(result.again, seen.again)}, result.err
 }

@@ -412,7 +412,10 @@ func TestRelease(t *testing.T) {
 		},
 		"in Audit everything stays": {
 			baseline: enforcing().Mode(v1alpha1.ModeAudit).Obj(), wantLeft: all,
-			want: ledger.Record{Baseline: "default", State: ledger.Held, Reason: v1alpha1.ReasonBaselineInAudit, Selecting: selecting},
+			want: ledger.Record{
+				Baseline: "default", State: ledger.Held, Reason: v1alpha1.ReasonBaselineInAudit, Selecting: selecting,
+				Rehearsed: []ledger.Rehearsed{{Baseline: "default", Effect: ledger.Leave}},
+			},
 		},
 	}
 	for name, test := range tests {

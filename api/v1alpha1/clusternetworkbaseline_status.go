@@ -33,6 +33,12 @@ type ClusterNetworkBaselineStatus struct {
 	// +optional
 	Namespaces NamespaceCounts `json:"namespaces,omitzero"`
 
+	// audit counts what would become of namespaces if this baseline were switched
+	// to Enforce as it is now; present only in Audit. What is counted is read from
+	// the policies that are there, and no policy is written.
+	// +optional
+	Audit *AuditCounts `json:"audit,omitempty"`
+
 	// environments lists the environments among the governed namespaces, the
 	// largest first, at most 20.
 	// +optional
@@ -100,6 +106,32 @@ type NamespaceCounts struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Unlabeled int32 `json:"unlabeled"`
+}
+
+// AuditCounts counts namespaces by what Enforce would do in them. Create, change and leave add up to the namespaces that the
+// baseline would govern.
+type AuditCounts struct {
+	// create is how many namespaces have none of our policies and would get them.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Create int32 `json:"create"`
+
+	// change is how many have some and would see them changed, completed or taken
+	// over from another baseline.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Change int32 `json:"change"`
+
+	// leave is how many have exactly the policies that the baseline asks for.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Leave int32 `json:"leave"`
+
+	// remove is how many are no longer selected and would lose the policies that
+	// this baseline made there.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Remove int32 `json:"remove"`
 }
 
 // EnvironmentCount is the size of one environment.

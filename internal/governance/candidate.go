@@ -80,10 +80,17 @@ type View struct {
 	byName     map[string]*Candidate
 	protected  sets.Set[string]
 	spared     sets.Set[string]
+	rehearsals []Rehearsal
 }
 
 // NewView takes all baselines of the cluster and the operator's own namespace.
 func NewView(candidates []*Candidate, operatorNamespace string) *View {
+	view := assemble(candidates, operatorNamespace)
+	view.rehearse(operatorNamespace)
+	return view
+}
+
+func assemble(candidates []*Candidate, operatorNamespace string) *View {
 	view := &View{
 		candidates: slices.SortedFunc(slices.Values(candidates), byPrecedence),
 		byName:     make(map[string]*Candidate, len(candidates)),

@@ -48,7 +48,29 @@ type Record struct {
 	Since time.Time
 	// Selecting names the baselines that select the namespace, whoever governs it.
 	Selecting []string
+	// Rehearsed says what baselines in Audit would do here if they enforced; those that would do nothing are left out.
+	Rehearsed []Rehearsed
 }
+
+// Rehearsed is what a baseline in Audit would do in a namespace.
+type Rehearsed struct {
+	Baseline string
+	Effect   Effect
+}
+
+// Effect is what becomes of the policies of a namespace.
+type Effect string
+
+const (
+	// Create says that no policy of ours is there, and that there would be.
+	Create Effect = "create"
+	// Change says that policies would be added to others, altered, taken over from another baseline, or some of them removed.
+	Change Effect = "change"
+	// Leave says that everything is as the baseline asks for.
+	Leave Effect = "leave"
+	// Remove says that all policies made for the baseline would go, because it does not select the namespace any more.
+	Remove Effect = "remove"
+)
 
 // SameTarget says whether two records ask for the same policies in the namespace.
 func (r Record) SameTarget(other Record) bool {
@@ -220,8 +242,8 @@ func (l *Ledger) replace(namespace string, old, record *Record, known bool) {
 
 // prune drops the sums that a record has left empty, so that names which are no longer used, forged ones too, do not pile up.
 func (l *Ledger) prune(old *Record) {
-	for _, name := range append(slices.Clone(old.Selecting), old.Baseline) {
-		if s, ok := l.sums[name]; ok && s.counts == (v1alpha1.NamespaceCounts{}) {
+	for _, name := range old.concerned() {
+		if s, ok := l.sums[name]; ok && s.counts == (v1alpha1.NamespaceCounts{}) && s.audit == (v1alpha1.AuditCounts{}) {
 			delete(l.sums, name)
 		}
 	}
@@ -238,6 +260,18 @@ func (l *Ledger) add(namespace string, record *Record, sign int32) {
 	if record.Baseline != "" {
 		l.sum(record.Baseline).add(namespace, record, sign)
 	}
+	for _, rehearsed := range record.Rehearsed {
+		l.sum(rehearsed.Baseline).addEffect(rehearsed.Effect, sign)
+	}
+}
+
+// concerned returns the baselines that a record says something about, "" and duplicates among them.
+func (r Record) concerned() []string {
+	names := append(slices.Clone(r.Selecting), r.Baseline)
+	for _, rehearsed := range r.Rehearsed {
+		names = append(names, rehearsed.Baseline)
+	}
+	return names
 }
 
 func (r Record) governed() bool {
@@ -256,8 +290,7 @@ func (l *Ledger) sum(baseline string) *sum {
 func (l *Ledger) notify(records ...Record) {
 	var names []string
 	for i := range records {
-		names = append(names, records[i].Baseline)
-		names = append(names, records[i].Selecting...)
+		names = append(names, records[i].concerned()...)
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
@@ -282,5 +315,5 @@ func (l *Ledger) notifyAll() {
 
 func equal(a, b Record) bool {
 	return a.SameTarget(b) && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Contested == b.Contested &&
-		a.Since.Equal(b.Since) && slices.Equal(a.Selecting, b.Selecting)
+		a.Since.Equal(b.Since) && slices.Equal(a.Selecting, b.Selecting) && slices.Equal(a.Rehearsed, b.Rehearsed)
 }

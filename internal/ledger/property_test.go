@@ -66,6 +66,11 @@ func (m *model) summarize(baseline string) ledger.Summary {
 				summary.Counts.Overridden++
 			}
 		}
+		for _, rehearsed := range record.Rehearsed {
+			if rehearsed.Baseline == baseline {
+				m.audit(&summary.Audit, rehearsed.Effect)
+			}
+		}
 		if record.Baseline != baseline {
 			continue
 		}
@@ -122,6 +127,12 @@ func (m *model) summarize(baseline string) ledger.Summary {
 	return summary
 }
 
+func (m *model) audit(counts *v1alpha1.AuditCounts, effect ledger.Effect) {
+	*map[ledger.Effect]*int32{
+		ledger.Create: &counts.Create, ledger.Change: &counts.Change, ledger.Leave: &counts.Leave, ledger.Remove: &counts.Remove,
+	}[effect]++
+}
+
 func (m *model) totals() ([]ledger.Total, int) {
 	counts := map[ledger.Total]int32{}
 	contested := 0
@@ -153,6 +164,7 @@ func (m *model) totals() ([]ledger.Total, int) {
 var (
 	someBaselines    = []string{"a", "b", "c", "d"}
 	someEnvironments = []string{"", "production", "staging", "development"}
+	someEffects      = []ledger.Effect{ledger.Create, ledger.Change, ledger.Leave, ledger.Remove}
 	someReasons      = []string{"", "Forbidden", "Unavailable"}
 )
 
@@ -171,6 +183,9 @@ func someOf(random *rand.Rand, items []string) []string {
 // randomRecord is a record such as a reconcile can come to.
 func randomRecord(random *rand.Rand, now time.Time) ledger.Record {
 	record := ledger.Record{Selecting: someOf(random, someBaselines)}
+	for _, baseline := range someOf(random, someBaselines) {
+		record.Rehearsed = append(record.Rehearsed, ledger.Rehearsed{Baseline: baseline, Effect: oneOf(random, someEffects)})
+	}
 	state := oneOf(random, []ledger.State{ledger.Unmanaged, ledger.Synced, ledger.Synced, ledger.Pending, ledger.Failed, ledger.Held})
 	if state == ledger.Unmanaged {
 		return record

@@ -54,6 +54,13 @@ func TestNothingIsKeptForBaselinesThatNoRecordNames(t *testing.T) {
 				l.Forget("shop")
 			},
 		},
+		"a namespace that a baseline in Audit would let go of": {
+			act: func(l *Ledger) {
+				l.Record("shop", 0, Record{Rehearsed: []Rehearsed{{"kept", Remove}, {"gone", Remove}}})
+				l.Record("shop", 0, Record{Rehearsed: []Rehearsed{{"kept", Remove}}})
+			},
+			want: []string{"kept"},
+		},
 		"a namespace that one of two still selects": {
 			act: func(l *Ledger) {
 				l.Record("shop", 0, overridden)

@@ -23,6 +23,8 @@ type Summary struct {
 	Counts           v1alpha1.NamespaceCounts
 	Environments     []v1alpha1.EnvironmentCount
 	EnvironmentCount int32
+	// Audit is what the baseline would do if it enforced; all zero unless it is in Audit.
+	Audit v1alpha1.AuditCounts
 	// Failures are namespaces to look at: the failed ones, then the pending, the oldest first, then the contested; equal ones by name.
 	Failures []v1alpha1.NamespaceFailure
 	// OldestPending is when the namespace that has been Pending longest became so; zero if none is.
@@ -40,6 +42,7 @@ func (s *Summary) Complete() bool { return s.Round > 0 && s.Awaited == 0 }
 // sum is kept for each baseline and changed with each record, so that reading it costs the same for any number of namespaces.
 type sum struct {
 	counts       v1alpha1.NamespaceCounts
+	audit        v1alpha1.AuditCounts
 	environments map[string]int32
 	attention    map[string]struct{} // namespaces whose record says needsAttention
 	held         map[string]struct{}
@@ -68,6 +71,19 @@ func (s *sum) add(namespace string, record *Record, sign int32) {
 	}
 	if record.needsAttention() {
 		mark(s.attention, namespace, sign)
+	}
+}
+
+func (s *sum) addEffect(effect Effect, sign int32) {
+	switch effect {
+	case Create:
+		s.audit.Create += sign
+	case Change:
+		s.audit.Change += sign
+	case Leave:
+		s.audit.Leave += sign
+	case Remove:
+		s.audit.Remove += sign
 	}
 }
 
@@ -101,7 +117,7 @@ func (l *Ledger) Summarize(baseline string) Summary {
 	if !ok {
 		return summary
 	}
-	summary.Counts = s.counts
+	summary.Counts, summary.Audit = s.counts, s.audit
 	summary.Environments, summary.EnvironmentCount = largest(s.environments)
 	l.addAttention(&summary, s)
 	if len(s.held) > 0 {

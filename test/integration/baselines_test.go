@@ -1,11 +1,13 @@
 package integration_test
 
 import (
+	"context"
 	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
@@ -131,24 +133,57 @@ var _ = Describe("A baseline", func() {
 		protects(ctx, a, namespace)
 	})
 
-	It("in Audit writes nothing and holds what is there", func(ctx SpecContext) {
-		namespace := s.namespace(ctx)
-		baseline := s.create(ctx, s.baseline("a").Mode(v1alpha1.ModeAudit))
-		Expect(ready(ctx, baseline).Status.Namespaces).To(Equal(v1alpha1.NamespaceCounts{Matched: 1}))
-		Expect(policies(ctx, namespace.Name)).To(BeEmpty())
+	It("in Audit writes nothing, and says what Enforce will do", func(ctx SpecContext) {
+		fresh, taken := s.namespace(ctx), s.namespace(ctx, "scope", "other")
+		other := s.create(ctx, s.baseline("other").Selecting("scope", "other"))
+		protects(ctx, other, taken)
+		since := time.Now()
+		baseline := s.create(ctx, s.baseline("a").Priority(1).Mode(v1alpha1.ModeAudit))
+		audits(ctx, baseline, v1alpha1.AuditCounts{Create: 1, Change: 1})
+		Expect(readyMessage(ready(ctx, baseline))).To(Equal("Audit: nothing is written; 2 namespaces would be governed (1 new, 1 changed, 0 left as they are)"))
+		late := s.namespace(ctx)
+		audits(ctx, baseline, v1alpha1.AuditCounts{Create: 2, Change: 1})
+		marker(ctx)
+		for _, namespace := range []*corev1.Namespace{fresh, taken, late} {
+			Expect(operatorWrites(namespace.Name, since)).To(BeEmpty(), "in Audit, nothing is written")
+		}
 
 		change(ctx, baseline, func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.Mode = v1alpha1.ModeEnforce })
-		protects(ctx, baseline, namespace)
+		protects(ctx, baseline, fresh, taken, late)
+		for _, created := range []*corev1.Namespace{fresh, late} {
+			Expect(operatorWrites(created.Name, since)).To(HaveEach(HaveField("Verb", "create")))
+		}
+		Expect(operatorWrites(taken.Name, since)).To(And(Not(BeEmpty()), HaveEach(HaveField("Verb", "update"))))
+		Expect(ready(ctx, baseline).Status.Audit).To(BeNil())
+	})
+
+	It("that goes back to Audit holds what is there, and says what has changed since", func(ctx SpecContext) {
+		namespace, left := s.namespace(ctx), s.namespace(ctx)
+		baseline := s.create(ctx, s.baseline("a"))
+		protects(ctx, baseline, namespace, left)
 		change(ctx, baseline, func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.Mode = v1alpha1.ModeAudit })
-		Eventually(func() v1alpha1.NamespaceCounts { return ready(ctx, baseline).Status.Namespaces }).
-			Should(Equal(v1alpha1.NamespaceCounts{Matched: 1, Held: 1}))
+		audits(ctx, baseline, v1alpha1.AuditCounts{Leave: 2})
+		Expect(ready(ctx, baseline).Status.Namespaces).To(Equal(v1alpha1.NamespaceCounts{Matched: 2, Held: 2}))
 		Eventually(eventReasons).WithArguments(ctx, "ClusterNetworkBaseline", baseline.Name).Should(ContainElement(v1alpha1.EventHeld))
 
 		since := time.Now()
 		deny := getPolicy(ctx, namespace.Name, v1alpha1.DefaultDenyName)
 		Expect(env.Admin.Delete(ctx, deny)).To(Succeed())
-		marker(ctx)
+		audits(ctx, baseline, v1alpha1.AuditCounts{Change: 1, Leave: 1})
+		change(ctx, left, func(n *corev1.Namespace) { delete(n.Labels, caseLabel) })
+		audits(ctx, baseline, v1alpha1.AuditCounts{Change: 1, Remove: 1})
 		Expect(operatorWrites(namespace.Name, since)).To(BeEmpty(), "in Audit, nothing is put back")
+		Expect(operatorWrites(left.Name, since)).To(BeEmpty(), "and nothing removed")
 		Expect(policies(ctx, namespace.Name)).To(HaveLen(2))
+
+		change(ctx, baseline, func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.Mode = v1alpha1.ModeEnforce })
+		protects(ctx, baseline, namespace)
+		unprotected(ctx, left)
 	})
 })
+
+// audits waits until the status says what the baseline would do.
+func audits(ctx context.Context, baseline *v1alpha1.ClusterNetworkBaseline, want v1alpha1.AuditCounts) {
+	GinkgoHelper()
+	Eventually(func() *v1alpha1.AuditCounts { return ready(ctx, baseline).Status.Audit }).Should(HaveValue(Equal(want)))
+}

@@ -1,0 +1,46 @@
+package controllers
+
+import (
+	"slices"
+
+	"github.com/netbaseline/netbaseline/internal/governance"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+	"github.com/netbaseline/netbaseline/internal/plan"
+	"github.com/netbaseline/netbaseline/internal/policy"
+)
+
+// rehearse says what each baseline in Audit would do in the namespace if it enforced. It judges by the cache alone: to count costs no
+// request.
+func rehearse(seen *situation) []ledger.Rehearsed {
+	rehearsals := seen.view.Rehearsals()
+	if len(rehearsals) == 0 || seen.terminating() {
+		return nil
+	}
+	var all []ledger.Rehearsed
+	subject := seen.subject()
+	for _, rehearsal := range rehearsals {
+		if effect := effectOf(rehearsal, subject, seen.inventory); effect != "" {
+			all = append(all, ledger.Rehearsed{Baseline: rehearsal.Baseline, Effect: effect})
+		}
+	}
+	return all
+}
+
+// effectOf returns what one baseline would do in a namespace; "" if another one governs it, or nobody.
+func effectOf(rehearsal governance.Rehearsal, subject governance.Subject, inventory plan.Inventory) ledger.Effect {
+	decision := rehearsal.Decide(subject)
+	switch {
+	case decision.Action == governance.Confirm && slices.Contains(decision.Owners, rehearsal.Baseline):
+		return ledger.Remove
+	case decision.Action != governance.Enforce || decision.Governor.Baseline.Name != rehearsal.Baseline:
+		return ""
+	}
+	steps := plan.Converge(subject.Name, policy.Render(decision.Governor.Baseline, subject.Namespace), inventory, false)
+	switch {
+	case steps.Len() == 0:
+		return ledger.Leave
+	case len(inventory) == 0:
+		return ledger.Create
+	}
+	return ledger.Change
+}

@@ -69,7 +69,7 @@ func newBaselineServer() (*baselineServer, error) {
 
 // asBaseline makes the body of a request of a document, JSON or YAML, whatever it is about; nil if it is nothing of the kind.
 func asBaseline(document []byte) []byte {
-	content := block{}
+	content := map[string]any{}
 	if err := yaml.Unmarshal(document, &content); err != nil || content == nil {
 		return nil
 	}

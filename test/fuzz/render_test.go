@@ -15,11 +15,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/policy"
 	"github.com/netbaseline/netbaseline/test/choices"
+	"github.com/netbaseline/netbaseline/test/specs"
 )
 
 // Whatever the API server admits as a baseline renders, in whatever namespace, to policies that it admits and stores as they are, and
@@ -30,10 +30,10 @@ func FuzzRender(f *testing.F) {
 	}
 	baselines, policies := mustServe(f)
 	f.Fuzz(func(t *testing.T, input []byte) {
-		g := generator{choices.From(input)}
-		labelKey := choices.Pick(g.Source, "environment", g.labelKey())
-		namespace := g.namespace(labelKey)
-		document := g.document(labelKey)
+		g := specs.Generator{Source: choices.From(input)}
+		labelKey := choices.Pick(g.Source, "environment", g.LabelKey())
+		namespace := g.Namespace(labelKey)
+		document := g.Document(labelKey)
 		baseline, refusal := baselines.admit(document)
 		if baseline == nil {
 			return
@@ -56,7 +56,7 @@ func FuzzRenderDocument(f *testing.F) {
 		f.Add(document, "shop", key, value)
 	}
 	for _, example := range choices.Examples(64) {
-		f.Add(generator{choices.From(example)}.document(key), "shop", key, value)
+		f.Add(specs.Generator{Source: choices.From(example)}.Document(key), "shop", key, value)
 	}
 	for _, spec := range oddSpecs {
 		f.Add([]byte("{metadata: {name: b}, spec: {namespaceSelector: {}, "+spec+"}}"), "shop", key, value)
@@ -115,7 +115,7 @@ func check(t *testing.T, server *policyServer, baseline *v1alpha1.ClusterNetwork
 		t.Errorf("admitted by the API server and not by the operator: %s", policy.Explain(mistakes))
 	case refusal != nil && len(mistakes) == 0 && !beyondValidate(baseline, refusal):
 		t.Errorf("refused by the API server and not by the operator: %v", refusal)
-	case len(mistakes) > 0 || !possible(namespace):
+	case len(mistakes) > 0 || !specs.Possible(namespace):
 		return
 	}
 	before := baseline.DeepCopy()
@@ -154,11 +154,6 @@ func beyondValidate(baseline *v1alpha1.ClusterNetworkBaseline, refusal error) bo
 		}
 	}
 	return true
-}
-
-// possible says whether there can be such a namespace.
-func possible(namespace policy.Namespace) bool {
-	return len(apimachineryvalidation.ValidateNamespaceName(namespace.Name, false)) == 0 && len(metav1validation.ValidateLabels(namespace.Labels, nil)) == 0
 }
 
 // checkNames checks that exactly the policies that the baseline asks for are there, under our names and in their order.

@@ -22,6 +22,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 	"github.com/netbaseline/netbaseline/test/builder"
 	"github.com/netbaseline/netbaseline/test/choices"
+	"github.com/netbaseline/netbaseline/test/specs"
 )
 
 const (
@@ -39,7 +40,7 @@ func FuzzReplacement(f *testing.F) {
 	}
 	_, policies := mustServe(f)
 	f.Fuzz(func(t *testing.T, input []byte) {
-		g := generator{choices.From(input)}
+		g := tamperer{specs.Generator{Source: choices.From(input)}}
 		step := g.step()
 		live := g.tampered(policies, step)
 		if live == nil {
@@ -63,8 +64,11 @@ func FuzzReplacement(f *testing.F) {
 	})
 }
 
+// tamperer makes what somebody hostile does to a policy.
+type tamperer struct{ specs.Generator }
+
 // step is the write of one of the policies of a baseline.
-func (g generator) step() plan.Step {
+func (g tamperer) step() plan.Step {
 	b := builder.Baseline("default").Denying(choices.Pick(g.Source,
 		[]v1alpha1.PolicyType{v1alpha1.PolicyTypeIngress, v1alpha1.PolicyTypeEgress}, []v1alpha1.PolicyType{v1alpha1.PolicyTypeEgress},
 	)...)
@@ -76,7 +80,7 @@ func (g generator) step() plan.Step {
 
 // tampered is an object that somebody hostile has made under the name, or of the policy, that a step writes; nil if the API server
 // would not have let them.
-func (g generator) tampered(policies *policyServer, step plan.Step) *networkingv1.NetworkPolicy {
+func (g tamperer) tampered(policies *policyServer, step plan.Step) *networkingv1.NetworkPolicy {
 	begun, err := policies.create(step.Desired.Policy)
 	if err != nil {
 		panic(err) // not reached: FuzzRender says so
@@ -100,25 +104,25 @@ func (g generator) tampered(policies *policyServer, step plan.Step) *networkingv
 	return made.stored
 }
 
-func (g generator) tamper(object *networkingv1.NetworkPolicy) {
+func (g tamperer) tamper(object *networkingv1.NetworkPolicy) {
 	switch g.IntN(8) {
 	case 0:
 		object.Spec = g.foreignSpec()
 	case 1:
-		object.Labels = g.metadata(object.Labels, g.labelValue)
+		object.Labels = g.metadata(object.Labels, g.LabelValue)
 	case 2:
 		object.Annotations = g.metadata(object.Annotations, g.long)
 	case 3:
 		g.times(func(i int, odd bool) {
 			key := "example.com/keep"
 			if odd {
-				key = g.labelKey()
+				key = g.LabelKey()
 			}
 			object.Finalizers = append(object.Finalizers, fmt.Sprintf("%s%d", key, i))
 		})
 	case 4:
 		object.OwnerReferences = append(object.OwnerReferences, metav1.OwnerReference{
-			APIVersion: g.text(g.oneText("v1", "apps/v1", "a/b/c")), Kind: g.text(g.oneText("ConfigMap", "Node")), Name: g.long(), UID: types.UID(g.long()),
+			APIVersion: g.AlmostAlways(g.oneText("v1", "apps/v1", "a/b/c")), Kind: g.AlmostAlways(g.oneText("ConfigMap", "Node")), Name: g.long(), UID: types.UID(g.long()),
 			Controller: choices.Pick(g.Source, nil, new(true)),
 		})
 	case 5:
@@ -130,13 +134,13 @@ func (g generator) tamper(object *networkingv1.NetworkPolicy) {
 	}
 }
 
-func (g generator) oneText(values ...string) func() string {
+func (g tamperer) oneText(values ...string) func() string {
 	return func() string { return choices.Pick(g.Source, values...) }
 }
 
 // times does something a few times, with the oddest values, or very often. Then the values must not be odd: the API server would list
 // each mistake, in a time that grows with the square of their number.
-func (g generator) times(do func(i int, odd bool)) {
+func (g tamperer) times(do func(i int, odd bool)) {
 	n, odd := 1+g.IntN(4), true
 	if g.OneIn(8) {
 		n, odd = choices.Pick(g.Source, 300, 1_500, 5_000), false
@@ -147,7 +151,7 @@ func (g generator) times(do func(i int, odd bool)) {
 }
 
 // long is a text, sometimes very long.
-func (g generator) long() string {
+func (g tamperer) long() string {
 	if !g.OneIn(5) {
 		return g.Text(40)
 	}
@@ -156,7 +160,7 @@ func (g generator) long() string {
 }
 
 // metadata adds labels or annotations, ours among them.
-func (g generator) metadata(there map[string]string, value func() string) map[string]string {
+func (g tamperer) metadata(there map[string]string, value func() string) map[string]string {
 	all := map[string]string{}
 	maps.Copy(all, there)
 	g.times(func(i int, odd bool) {
@@ -165,14 +169,14 @@ func (g generator) metadata(there map[string]string, value func() string) map[st
 			return
 		}
 		all[choices.Pick(g.Source,
-			v1alpha1.BaselineLabel, v1alpha1.ManagedByLabel, v1alpha1.DescriptionAnnotation, v1alpha1.ReplacedSpecAnnotation, g.labelKey(),
+			v1alpha1.BaselineLabel, v1alpha1.ManagedByLabel, v1alpha1.DescriptionAnnotation, v1alpha1.ReplacedSpecAnnotation, g.LabelKey(),
 		)] = value()
 	})
 	return all
 }
 
 // managers are entries of managedFields, which whoever writes an object may write as well.
-func (g generator) managers() []metav1.ManagedFieldsEntry {
+func (g tamperer) managers() []metav1.ManagedFieldsEntry {
 	subresource := choices.Pick(g.Source, "", "status", strings.Repeat("s", 256))
 	var entries []metav1.ManagedFieldsEntry
 	g.times(func(i int, odd bool) {
@@ -190,13 +194,13 @@ func (g generator) managers() []metav1.ManagedFieldsEntry {
 }
 
 // foreignSpec is what somebody else wants, sometimes more than an annotation can hold.
-func (g generator) foreignSpec() networkingv1.NetworkPolicySpec {
+func (g tamperer) foreignSpec() networkingv1.NetworkPolicySpec {
 	spec := networkingv1.NetworkPolicySpec{
 		PolicyTypes: choices.Pick(g.Source, nil, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}),
 		Ingress:     []networkingv1.NetworkPolicyIngressRule{{}},
 	}
 	if g.OneIn(2) {
-		spec.PodSelector.MatchLabels = map[string]string{g.labelKey(): g.labelValue()}
+		spec.PodSelector.MatchLabels = map[string]string{g.LabelKey(): g.LabelValue()}
 	}
 	for range choices.Pick(g.Source, 1, 1, 10, 400) {
 		rule := networkingv1.NetworkPolicyEgressRule{To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}}}

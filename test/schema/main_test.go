@@ -73,8 +73,13 @@ func object(t *testing.T, document string) *unstructured.Unstructured {
 func offer(t *testing.T, document string) (*unstructured.Unstructured, error) {
 	t.Helper()
 	baseline := object(t, document)
-	err := admin.Create(t.Context(), baseline, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
-	return baseline, err
+	return baseline, admit(t, baseline)
+}
+
+// admit is offer for an object; it becomes what the API server would store.
+func admit(t *testing.T, baseline *unstructured.Unstructured) error {
+	t.Helper()
+	return admin.Create(t.Context(), baseline, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
 }
 
 // accept is offer for what must be accepted.

@@ -10,17 +10,21 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/policy"
+	"github.com/netbaseline/netbaseline/test/choices"
+	"github.com/netbaseline/netbaseline/test/specs"
 )
 
 var (
 	seed  = flag.Uint64("schema.seed", rand.Uint64(), "seed of the random specs; a failure prints it")
-	specs = flag.Int("schema.specs", 300, "how many random specs that the API server accepts are tried")
+	tries = flag.Int("schema.specs", 300, "how many random specs that the API server accepts are tried")
 )
 
 // Whatever the API server accepts can be carried out, and is stored as it was rendered. If it were not, the operator would find a
@@ -32,9 +36,9 @@ func TestWhateverIsAcceptedRendersToPoliciesThatAreStoredUnchanged(t *testing.T)
 	for worker := range workers {
 		t.Run(fmt.Sprintf("worker %d", worker), func(t *testing.T) {
 			t.Parallel()
-			random := &generator{rand.New(rand.NewPCG(*seed, uint64(worker)))}
+			random := rand.New(rand.NewPCG(*seed, uint64(worker)))
 			prober := newProber()
-			for range *specs / workers {
+			for range *tries / workers {
 				baseline := nextAccepted(t, random, &refused)
 				accepted.Add(1)
 				checkAccepted(t, random, prober, baseline)
@@ -48,25 +52,25 @@ func TestWhateverIsAcceptedRendersToPoliciesThatAreStoredUnchanged(t *testing.T)
 	}
 	t.Cleanup(func() {
 		t.Logf("seed %d: %d specs accepted, %d refused, %d policies offered", *seed, accepted.Load(), refused.Load(), probed.Load())
-		if !t.Failed() && accepted.Load() < int64(*specs/workers*workers) {
+		if !t.Failed() && accepted.Load() < int64(*tries/workers*workers) {
 			t.Errorf("only %d specs were tried", accepted.Load())
 		}
 	})
 }
 
 // nextAccepted makes specs until the API server accepts one: the generator tries its bounds, and sometimes more.
-func nextAccepted(t *testing.T, random *generator, refused *atomic.Int64) *v1alpha1.ClusterNetworkBaseline {
+func nextAccepted(t *testing.T, random *rand.Rand, refused *atomic.Int64) *v1alpha1.ClusterNetworkBaseline {
 	t.Helper()
 	for range 100 {
-		document, err := yaml.Marshal(map[string]any{"metadata": map[string]any{"name": "random"}, "spec": random.spec()})
-		if err != nil {
-			t.Fatal(err)
+		document := generator(random).Document("environment")
+		baseline := &unstructured.Unstructured{}
+		if err := baseline.UnmarshalJSON(document); err != nil {
+			t.Fatalf("seed %d: %v\n%s", *seed, err, document)
 		}
-		stored, err := offer(t, string(document))
-		if err == nil {
-			return typed(t, stored)
-		}
-		if complaints(err) == nil {
+		switch err := admit(t, baseline); {
+		case err == nil:
+			return typed(t, baseline)
+		case !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err):
 			t.Fatalf("seed %d: not refused but failed: %v\n%s", *seed, err, document)
 		}
 		refused.Add(1)
@@ -75,19 +79,31 @@ func nextAccepted(t *testing.T, random *generator, refused *atomic.Int64) *v1alp
 	return nil
 }
 
-func checkAccepted(t *testing.T, random *generator, prober *prober, baseline *v1alpha1.ClusterNetworkBaseline) {
+// generator makes one baseline, or what goes with it, of random choices.
+func generator(random *rand.Rand) specs.Generator {
+	input := make([]byte, 4_000) // enough for most lists to be as long as they may be
+	for i := range input {
+		input[i] = byte(random.UintN(256))
+	}
+	return specs.Generator{Source: choices.From(input)}
+}
+
+func checkAccepted(t *testing.T, random *rand.Rand, prober *prober, baseline *v1alpha1.ClusterNetworkBaseline) {
 	t.Helper()
 	if errs := policy.Validate(baseline); len(errs) > 0 {
 		t.Errorf("accepted by the API server and not by the operator: %s", policy.Explain(errs))
 	}
 	key := string(baseline.Spec.EnvironmentIsolation.LabelKey)
-	for _, labels := range []map[string]string{
-		nil,
-		{key: ""},
-		{key: random.labelValue(), "team": random.labelValue()},
-		{key: repeat(63), "kubernetes.io/metadata.name": metav1.NamespaceDefault},
-	} {
-		prober.probe(t, baseline, labels)
+	namespaces := []policy.Namespace{
+		{},
+		{Labels: map[string]string{key: ""}},
+		{Labels: map[string]string{key: repeat(63), "kubernetes.io/metadata.name": metav1.NamespaceDefault}},
+		generator(random).Namespace(key),
+	}
+	for _, namespace := range namespaces {
+		if namespace.Name = metav1.NamespaceDefault; specs.Possible(namespace) {
+			prober.probe(t, baseline, namespace.Labels)
+		}
 	}
 }
 

@@ -1,4 +1,6 @@
-package fuzz
+// Package specs makes baselines and namespaces of choices, as a user, a template, a careless script or somebody hostile might write them:
+// mostly within the bounds, so that most are admitted, with any value in any place now and then.
+package specs
 
 import (
 	"encoding/json"
@@ -6,24 +8,27 @@ import (
 	"net/netip"
 	"strings"
 
+	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/policy"
 	"github.com/netbaseline/netbaseline/test/choices"
 )
 
-// generator makes baselines and namespaces of the choices in an input, as a user, a template, a careless script or somebody hostile
-// might write them: mostly within the bounds, so that most are admitted, with any value in any place now and then.
-type generator struct{ *choices.Source }
+// Generator makes things of the choices in its source. The same choices are always the same things.
+type Generator struct{ *choices.Source }
 
 type block = map[string]any
 
-// document makes a whole baseline. The label key is one that the namespace may carry.
-func (g generator) document(labelKey string) []byte {
-	metadata := block{"name": g.text(g.name)}
+// Document makes a whole baseline. The label key is one that the namespace may carry.
+func (g Generator) Document(labelKey string) []byte {
+	metadata := block{"name": g.AlmostAlways(g.name)}
 	content := block{
-		"apiVersion": baselineKind.GroupVersion().String(), "kind": baselineKind.Kind,
-		"metadata": metadata, "spec": g.anything(func() any { return g.spec(labelKey) }),
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "ClusterNetworkBaseline",
+		"metadata": metadata, "spec": g.anything(func() any { return g.Spec(labelKey) }),
 	}
-	g.maybe(metadata, "labels", func() any { return block{g.labelKey(): g.labelValue()} })
+	g.maybe(metadata, "labels", func() any { return block{g.LabelKey(): g.LabelValue()} })
 	if g.OneIn(16) {
 		content[g.Text(8)] = g.anything(func() any { return g.Text(8) })
 	}
@@ -34,20 +39,25 @@ func (g generator) document(labelKey string) []byte {
 	return document
 }
 
-// namespace makes a namespace. Its name and labels may be ones that no namespace can have.
-func (g generator) namespace(labelKey string) policy.Namespace {
-	namespace := policy.Namespace{Name: g.text(g.name)}
+// Namespace makes a namespace. Its name and labels may be ones that no namespace can have.
+func (g Generator) Namespace(labelKey string) policy.Namespace {
+	namespace := policy.Namespace{Name: g.AlmostAlways(g.name)}
 	for g.OneIn(2) {
 		if namespace.Labels == nil {
 			namespace.Labels = map[string]string{}
 		}
-		namespace.Labels[choices.Pick(g.Source, labelKey, g.labelKey())] = g.labelValue()
+		namespace.Labels[choices.Pick(g.Source, labelKey, g.LabelKey())] = g.LabelValue()
 	}
 	return namespace
 }
 
+// Possible says whether there can be such a namespace.
+func Possible(namespace policy.Namespace) bool {
+	return len(apimachineryvalidation.ValidateNamespaceName(namespace.Name, false)) == 0 && len(metav1validation.ValidateLabels(namespace.Labels, nil)) == 0
+}
+
 // maybe puts a field into a block, or leaves it out, or writes null in its place.
-func (g generator) maybe(b block, field string, value func() any) {
+func (g Generator) maybe(b block, field string, value func() any) {
 	switch g.IntN(6) {
 	case 0:
 	case 1:
@@ -58,15 +68,15 @@ func (g generator) maybe(b block, field string, value func() any) {
 }
 
 // anything is the value, or now and then one of another kind.
-func (g generator) anything(value func() any) any {
+func (g Generator) anything(value func() any) any {
 	if !g.OneIn(64) {
 		return value()
 	}
 	return choices.Pick[any](g.Source, "", 0, -1, 1.5, 1<<40, true, []any{}, []any{nil}, block{}, block{"": nil}, g.Text(20))
 }
 
-// text is a text as it should be, or now and then any other.
-func (g generator) text(proper func() string) string {
+// AlmostAlways is a text as it should be, or now and then any other.
+func (g Generator) AlmostAlways(proper func() string) string {
 	if g.OneIn(48) {
 		return g.Text(80)
 	}
@@ -74,7 +84,7 @@ func (g generator) text(proper func() string) string {
 }
 
 // oneOf is one of some values, or now and then a text that is none of them.
-func (g generator) oneOf(values ...any) func() any {
+func (g Generator) oneOf(values ...any) func() any {
 	return func() any {
 		if g.OneIn(64) {
 			return g.Text(10)
@@ -84,7 +94,7 @@ func (g generator) oneOf(values ...any) func() any {
 }
 
 // some is how many items a list has: few most of the time, and sometimes as many as it may have or one more.
-func (g generator) some(bound int) int {
+func (g Generator) some(bound int) int {
 	switch g.IntN(64) {
 	case 62:
 		return bound
@@ -102,8 +112,8 @@ func many(n int, item func() any) any {
 	return items
 }
 
-// spec makes what decides about the policies first, so that it is there also in a short input.
-func (g generator) spec(labelKey string) any {
+// Spec makes what decides about the policies first, so that it is there also in a short input.
+func (g Generator) Spec(labelKey string) any {
 	spec := block{"namespaceSelector": block{}}
 	g.maybe(spec, "defaultDeny", func() any {
 		deny := block{}
@@ -113,7 +123,7 @@ func (g generator) spec(labelKey string) any {
 	g.maybe(spec, "environmentIsolation", func() any {
 		isolation := block{}
 		g.maybe(isolation, "scope", g.oneOf("SameEnvironment", "SameEnvironment", "None"))
-		g.maybe(isolation, "labelKey", func() any { return choices.Pick(g.Source, labelKey, g.labelKey()) })
+		g.maybe(isolation, "labelKey", func() any { return choices.Pick(g.Source, labelKey, g.LabelKey()) })
 		g.maybe(isolation, "unlabeled", g.oneOf("SameNamespace", "Deny"))
 		return isolation
 	})
@@ -126,15 +136,15 @@ func (g generator) spec(labelKey string) any {
 	return spec
 }
 
-func (g generator) excluded() any {
+func (g Generator) excluded() any {
 	n := 0
 	return many(g.some(256), func() any {
 		n++
-		return g.text(func() string { return fmt.Sprintf("%s%d%s", g.name(), n, choices.Pick(g.Source, "", "*", "-*")) })
+		return g.AlmostAlways(func() string { return fmt.Sprintf("%s%d%s", g.name(), n, choices.Pick(g.Source, "", "*", "-*")) })
 	})
 }
 
-func (g generator) dns() any {
+func (g Generator) dns() any {
 	static, dns := block{}, block{}
 	g.maybe(static, "peers", func() any { return many(1+g.some(15), func() any { return g.anything(g.peer) }) })
 	g.maybe(static, "ports", func() any { return many(1+g.some(7), func() any { return g.anything(g.port) }) })
@@ -143,18 +153,18 @@ func (g generator) dns() any {
 	return dns
 }
 
-func (g generator) port() any {
+func (g Generator) port() any {
 	return block{"protocol": g.oneOf("UDP", "TCP")(), "port": g.oneOf(53, 1, 65535, json.RawMessage("5.3e1"), 1+g.IntN(65536))()}
 }
 
-func (g generator) peer() any {
+func (g Generator) peer() any {
 	peer := block{}
 	kind := g.IntN(64)
 	if kind < 32 || kind == 63 {
-		peer["cidr"] = g.text(g.cidr)
+		peer["cidr"] = g.AlmostAlways(g.cidr)
 	}
 	if kind >= 32 && kind != 62 {
-		peer["namespace"] = g.text(g.name)
+		peer["namespace"] = g.AlmostAlways(g.name)
 	}
 	if kind >= 32 {
 		g.maybe(peer, "podSelector", func() any { return g.selector(16) })
@@ -162,12 +172,12 @@ func (g generator) peer() any {
 	return peer
 }
 
-func (g generator) selector(bound int) any {
+func (g Generator) selector(bound int) any {
 	selector := block{}
 	g.maybe(selector, "matchLabels", func() any {
 		labels := block{}
 		for range g.some(bound) {
-			labels[g.labelKey()] = g.labelValue()
+			labels[g.LabelKey()] = g.LabelValue()
 		}
 		return labels
 	})
@@ -177,15 +187,15 @@ func (g generator) selector(bound int) any {
 	return selector
 }
 
-func (g generator) requirement(bound int) any {
-	requirement := block{"key": g.labelKey()}
+func (g Generator) requirement(bound int) any {
+	requirement := block{"key": g.LabelKey()}
 	if g.OneIn(2) {
 		requirement["operator"] = g.oneOf("Exists", "DoesNotExist")()
 		g.maybe(requirement, "values", func() any { return []any{} })
 		return requirement
 	}
 	requirement["operator"] = g.oneOf("In", "NotIn")()
-	requirement["values"] = many(1+g.some(bound-1), func() any { return g.labelValue() })
+	requirement["values"] = many(1+g.some(bound-1), func() any { return g.LabelValue() })
 	return requirement
 }
 
@@ -195,7 +205,7 @@ const (
 )
 
 // word is a text of a few characters of an alphabet, or of as many as it may have, with separators inside but not at its ends.
-func (g generator) word(longest int, alphabet, separators string) string {
+func (g Generator) word(longest int, alphabet, separators string) string {
 	n := 1 + g.IntN(6)
 	if g.OneIn(12) {
 		n = longest
@@ -211,7 +221,7 @@ func (g generator) word(longest int, alphabet, separators string) string {
 	return string(word)
 }
 
-func (g generator) name() string { return g.word(63, lower, "----") }
+func (g Generator) name() string { return g.word(63, lower, "----") }
 
 // Labels that are valid and that a careless reader, template or encoder takes for something else.
 var (
@@ -222,8 +232,8 @@ var (
 	oddValues = []string{"", "production", "true", "null", "0", "007", "1e3", "0x1f", "1_000", "No", "y", "1.10", "2026-01-02", "a..b", "A__b"}
 )
 
-func (g generator) labelKey() string {
-	return g.text(func() string {
+func (g Generator) LabelKey() string {
+	return g.AlmostAlways(func() string {
 		if g.OneIn(2) {
 			return choices.Pick(g.Source, oddKeys...)
 		}
@@ -235,8 +245,8 @@ func (g generator) labelKey() string {
 	})
 }
 
-func (g generator) labelValue() string {
-	return g.text(func() string {
+func (g Generator) LabelValue() string {
+	return g.AlmostAlways(func() string {
 		if g.OneIn(2) {
 			return choices.Pick(g.Source, oddValues...)
 		}
@@ -245,7 +255,7 @@ func (g generator) labelValue() string {
 }
 
 // cidr is an address range in one of the ways to write it; some must be refused.
-func (g generator) cidr() string {
+func (g Generator) cidr() string {
 	address := netip.AddrFrom4([4]byte{byte(g.IntN(256)), byte(g.IntN(256)), byte(g.IntN(256)), byte(g.IntN(256))})
 	if g.OneIn(2) {
 		var bytes [16]byte

@@ -24,6 +24,10 @@ import (
 // defaultNamespace is where config/default installs the operator.
 const defaultNamespace = "netbaseline-system"
 
+// userAgent names the operator in the API server's logs and, as the field manager, in managedFields. By default that would be the name of
+// the program, which is every operator's.
+const userAgent = "netbaseline"
+
 // leaseName is the lease by which replicas agree who works.
 const leaseName = "netbaseline.policy.netbaseline.dev"
 
@@ -81,6 +85,7 @@ func run(o *options) error {
 	if err != nil {
 		return fmt.Errorf("find a cluster (set KUBECONFIG outside of one): %w", err)
 	}
+	config.UserAgent = userAgent
 	if o.leaderElect { // it ends when it has failed to renew its lease for so long, and must not write after that either
 		config.Wrap(fence.New(o.operatorNamespace, leaseName, o.renewDeadline).Wrap)
 	}

@@ -18,6 +18,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -51,6 +52,7 @@ func TestTheManagerAsAProgram(t *testing.T) {
 	_, err = env.Kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=30s", "cnb/default")
 	g.Expect(err).NotTo(HaveOccurred(), "the shipped RBAC must suffice, for the lease too")
 
+	expectOurName(ctx, g, env)
 	expectGuardedMetrics(ctx, g, env, manager)
 	expectLeaderElected(ctx, g, env, true)
 	g.Expect(manager.Stop()).To(Succeed())
@@ -75,6 +77,16 @@ func start(t *testing.T, g Gomega, env *harness.Environment, path string) *progr
 	g.Expect(process.Start(t.Context())).To(Succeed())
 	t.Cleanup(func() { g.Expect(process.Stop()).To(Succeed()) })
 	return &program{Process: process, metrics: "https://" + metrics, probes: "http://" + probes}
+}
+
+// expectOurName reads who wrote the policies, as kubectl get --show-managed-fields tells it.
+func expectOurName(ctx context.Context, g Gomega, env *harness.Environment) {
+	list := &networkingv1.NetworkPolicyList{}
+	g.Expect(env.Admin.List(ctx, list, client.InNamespace(metav1.NamespaceDefault))).To(Succeed())
+	g.Expect(list.Items).To(HaveLen(3))
+	for i := range list.Items {
+		g.Expect(list.Items[i].ManagedFields).To(HaveEach(HaveField("Manager", "netbaseline")), list.Items[i].Name)
+	}
 }
 
 func expectGuardedMetrics(ctx context.Context, g Gomega, env *harness.Environment, manager *program) {

@@ -113,11 +113,11 @@ func auditMessage(summary *ledger.Summary) string {
 	audit := summary.Audit
 	message := fmt.Sprintf("Audit: nothing is written; %s would be governed (%d new, %d changed, %d left as they are)",
 		namespaces(audit.Create+audit.Change+audit.Leave), audit.Create, audit.Change, audit.Leave)
+	if held := summary.Counts.Held; held > 0 {
+		message += fmt.Sprintf("; %d keep the policies of an earlier Enforce", held)
+	}
 	if audit.Remove > 0 {
 		message += fmt.Sprintf("; %s would lose the policies of an earlier Enforce", namespaces(audit.Remove))
-	}
-	if kept := summary.Counts.Held - audit.Remove; kept > 0 {
-		message += fmt.Sprintf("; %d keep the policies of an earlier Enforce", kept)
 	}
 	return message
 }

@@ -64,6 +64,28 @@ func TestRepairsInATerminatingNamespaceAreBoundedAndSilent(t *testing.T) {
 	if e, _ := s.ledger.TakeTallies("default"); e != "" {
 		t.Errorf("announced as %s", e)
 	}
+	if counts := s.ledger.Summarize("default").Counts; counts.Pending+counts.Governed > 0 {
+		t.Errorf("counted, although nobody is told of it: %+v", counts)
+	}
+}
+
+// Its pods may still run, so what somebody opens must be closed, also if the first attempt fails.
+func TestARepairInATerminatingNamespaceIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.terminate()
+	s.change(v1alpha1.DefaultDenyName, letIn)
+	const call = "update " + v1alpha1.DefaultDenyName
+	s.refuse[call] = apierrors.NewServiceUnavailable("starting")
+	if got := s.reconcile(); got.again == 0 || got.err != nil || got.record.State != ledger.Unmanaged {
+		t.Errorf("again in %s, error %v, state %q; want it tried again, in silence", got.again, got.err, got.record.State)
+	}
+	delete(s.refuse, call)
+	s.clock = s.clock.Add(time.Minute)
+	if got := s.reconcile(); got.again != 0 || len(got.writes) != 1 {
+		t.Errorf("again in %s after %v, want one write and peace", got.again, got.writes)
+	}
 }
 
 func TestARelabelledNamespaceDoesNotWaitForAnAlteration(t *testing.T) {

@@ -179,6 +179,7 @@ func soonest(a, b time.Duration) time.Duration {
 func (r *namespaceReconciler) forget(namespace string) {
 	r.ledger.Forget(namespace)
 	r.drift.forget(namespace)
+	r.own.distrust(namespace)
 	r.retries.Forget(namespace)
 	r.sightings.drop(namespace)
 }

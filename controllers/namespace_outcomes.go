@@ -29,11 +29,14 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	}
 	written, err := r.execute(ctx, seen, steps)
 	r.report(seen, decision, written, drifted(seen, target, written))
+	unreported := ledger.Record{Selecting: decision.Selecting}
 	switch {
-	case seen.terminating() || err != nil && apply.NamespaceGone(err):
-		return outcome{record: ledger.Record{Selecting: decision.Selecting}} // there is nothing left to protect, or to report
 	case errors.Is(err, apply.ErrUnconfirmed):
 		return r.reconsider(ctx, seen, target)
+	case err != nil && apply.NamespaceGone(err), err == nil && seen.terminating():
+		return outcome{record: unreported} // there is nothing left to protect, or to report
+	case seen.terminating():
+		return outcome{record: unreported, again: r.retries.When(name)} // its pods may still run
 	case err != nil:
 		r.remember(name, err)
 		return r.refused(seen, target, err)
@@ -49,11 +52,11 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 // mustWait returns how long the writes of a plan have to wait; 0 for not at all.
 func (r *namespaceReconciler) mustWait(seen *situation, target ledger.Record, steps plan.Plan) time.Duration {
 	name := seen.namespace.Name
-	if !seen.previous.SameTarget(target) {
+	switch {
+	case seen.terminating():
+		r.drift.bound(name) // it is in no record, so nothing here can be told from drift, nor from a change of what is asked for
+	case !seen.previous.SameTarget(target):
 		r.drift.retarget(name)
-	}
-	if seen.terminating() {
-		r.drift.bound(name) // it is in no record, so nothing here can be told from drift
 	}
 	return r.drift.wait(name, steps, seen.inventory, r.now())
 }
@@ -130,6 +133,7 @@ func (r *namespaceReconciler) release(ctx context.Context, seen *situation, deci
 		record.Baseline, record.Environment = decision.Owners[0], seen.environmentFor(decision.Owners[0])
 		return r.refused(seen, record, err)
 	}
+	r.retries.Forget(name)
 	if len(written) > 0 {
 		for _, owner := range decision.Owners {
 			r.ledger.NoteReleased(owner, name)
@@ -249,6 +253,8 @@ func unconfirmed(decision governance.Decision, err error) outcome {
 // a rival.
 func (r *namespaceReconciler) postponed(seen *situation, target ledger.Record, wait time.Duration, rival string) outcome {
 	switch {
+	case seen.terminating():
+		return outcome{record: ledger.Record{Selecting: target.Selecting}, again: wait}
 	case rival != "":
 		target.State, target.Since, target.Contested, target.Reason = ledger.Pending, r.now(), true, v1alpha1.ReasonContested
 		target.Message = fmt.Sprintf("somebody keeps replacing %s by one that allows no more than it; it is put back every few minutes. "+

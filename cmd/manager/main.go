@@ -62,6 +62,10 @@ func (o *options) bind(set *flag.FlagSet) {
 	o.logging.BindFlags(set)
 }
 
+// gracefulShutdown is how long what is under way may take when the manager ends: less than the 10 s that config/manager gives it, so that
+// the lease is given up before the process is killed.
+const gracefulShutdown = 8 * time.Second
+
 // garbagePercent has the garbage collector run when a half of what lives has come on top of it, and not as much again. What lives grows with the
 // namespaces, 3 KiB for each; a burst of 10,000 of them would otherwise take 120 MiB. Set GOGC to choose for yourself.
 const garbagePercent = 50
@@ -123,6 +127,7 @@ func (o *options) manager() ctrl.Options {
 		RetryPeriod:             &o.retryPeriod,
 		// The process ends as soon as the manager does, so the lease can be given up at once.
 		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(gracefulShutdown),
 	}
 }
 

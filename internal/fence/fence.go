@@ -60,7 +60,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
 
-// renews says whether a request is one to take or renew the lease.
+// renews says whether a request is one to take or renew the lease. The one that gives it up counts too: it comes when all work has ended.
 func (f *Fence) renews(request *http.Request) bool {
 	path := request.URL.Path
 	return request.Method == http.MethodPut && strings.HasSuffix(path, f.leases+"/"+f.lease) ||

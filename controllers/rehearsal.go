@@ -9,8 +9,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// rehearse says what each baseline in Audit would do in the namespace if it enforced. It judges by the cache alone: to count costs no
-// request.
+// rehearse says what each baseline in Audit would do in the namespace if it enforced. It judges by what the
+// reconcile knows anyway: to count costs no request.
 func rehearse(seen *situation) []ledger.Rehearsed {
 	rehearsals := seen.view.Rehearsals()
 	if len(rehearsals) == 0 || seen.terminating() {

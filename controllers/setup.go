@@ -36,7 +36,7 @@ func NewScheme() *runtime.Scheme {
 // controllerNames tells the metrics and logs of the two controllers apart.
 type controllerNames struct {
 	namespace, baseline string
-	skipValidation      bool
+	skipValidation      bool // a second manager in one process has controllers of the same names
 }
 
 // Setup adds the controllers to a manager whose cache was made with CacheOptions.

@@ -6,7 +6,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 const (
 	// MaxStatusEnvironments is how many environments a status lists, the largest first.
 	MaxStatusEnvironments = 20
-	// MaxStatusFailures is how many failing namespaces a status names, in the order of their names.
+	// MaxStatusFailures is how many namespaces that need attention a status names, the most urgent first.
 	MaxStatusFailures = 10
 	// MaxFailureMessage is the length of a failure's message, in bytes.
 	MaxFailureMessage = 256
@@ -52,8 +52,9 @@ type ClusterNetworkBaselineStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	EnvironmentCount int32 `json:"environmentCount,omitempty"`
 
-	// failures names namespaces that need attention and why: the first by name,
-	// at most 10.
+	// failures names namespaces that need attention and why, at most 10: first the
+	// failed ones, then those pending longest, then the contested; equal ones by
+	// name.
 	// +optional
 	// +listType=map
 	// +listMapKey=namespace

@@ -51,8 +51,6 @@ const (
 	ReasonConflict = "Conflict"
 	// ReasonUnavailable says that the API server could not be reached, or did not answer in time.
 	ReasonUnavailable = "Unavailable"
-	// ReasonTerminatingPolicy says that a policy is deleted but kept by somebody else's finalizer.
-	ReasonTerminatingPolicy = "TerminatingPolicy"
 )
 
 // Reasons why a namespace is held: its policies are left exactly as they are.
@@ -71,6 +69,8 @@ const (
 	ReasonCRDTerminating = "CRDTerminating"
 	// ReasonUnconfirmed says that the API server could not confirm that the policies may go.
 	ReasonUnconfirmed = "Unconfirmed"
+	// ReasonTerminatingPolicy says that a policy is deleted but kept by somebody else's finalizer.
+	ReasonTerminatingPolicy = "TerminatingPolicy"
 )
 
 // Reasons of events.

@@ -152,7 +152,7 @@ func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (
 	if !e.Confirmed && opens(live, step.Desired.Policy) {
 		return nil, ErrUnconfirmed
 	}
-	takenOver := takesOver(live)
+	takenOver := !policy.WasOurs(live)
 	object := replacement(step, live, takenOver)
 	if !guarded {
 		object.ResourceVersion = ""
@@ -238,8 +238,6 @@ func opens(live, desired *networkingv1.NetworkPolicy) bool {
 		return !slices.Contains(desired.Spec.PolicyTypes, direction)
 	})
 }
-
-func takesOver(live *networkingv1.NetworkPolicy) bool { return !policy.WasOurs(live) }
 
 func merged(foreign, ours map[string]string) map[string]string {
 	all := make(map[string]string, len(foreign)+len(ours))

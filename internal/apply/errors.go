@@ -21,7 +21,9 @@ var ErrUnconfirmed = errors.New("the write would take protection away and is not
 // AlteredError says that the API server stored something else than was sent: a mutating webhook or admission policy changes our
 // policies. Writing again would only repeat it.
 type AlteredError struct {
-	Name   string
+	// Name is that of the policy.
+	Name string
+	// Stored is what the API server has made of it.
 	Stored plan.Observed
 }
 

@@ -57,7 +57,7 @@ type Decision struct {
 	Owners []string
 	// Reason says why a namespace is held, in one word; Message says it in words.
 	Reason, Message string
-	// Selecting names the baselines that select the namespace, by precedence, whoever governs it.
+	// Selecting names the accepted baselines that select the namespace, by precedence, whoever governs it.
 	Selecting []string
 }
 

@@ -300,7 +300,7 @@ func (l *Ledger) notify(records ...Record) {
 	}
 }
 
-// notifyAwaiting tells the baselines of a record that a round has come one namespace further.
+// notifyAwaiting tells the governing baseline of a record that a round has come one namespace further.
 func (l *Ledger) notifyAwaiting(record Record) {
 	if record.Baseline != "" {
 		l.changed(record.Baseline)

@@ -52,8 +52,7 @@ func MetadataIntact(object metav1.Object) bool {
 		len(object.GetOwnerReferences()) == 0
 }
 
-// WasOurs says whether an object without our label looks like one that netbaseline made and somebody stripped, rather than one
-// that never was ours.
+// WasOurs says whether netbaseline made an object, even if somebody has stripped a part of its labels and annotations since.
 func WasOurs(object metav1.Object) bool {
 	_, labelled := object.GetLabels()[v1alpha1.BaselineLabel]
 	_, described := object.GetAnnotations()[v1alpha1.DescriptionAnnotation]

@@ -27,7 +27,8 @@ operator_is_ready() {
 
 wait_while_it_moves() {
 	local before="" now deadline=$((SECONDS + TIMEOUT))
-	while now=$(remaining); [[ -n $now ]]; do
+	# In a condition, a failure ends nothing by itself; and an answer that did not come is not the answer that nothing remains.
+	while now=$(remaining) || exit 1; [[ -n $now ]]; do
 		if [[ $now != "$before" ]]; then
 			before=$now
 			deadline=$((SECONDS + TIMEOUT))
@@ -53,7 +54,8 @@ take_finalizer_off() {
 }
 
 crd=$($KUBECTL get customresourcedefinition "$baselines" --ignore-not-found --output name)
-if [[ -z $crd || -z $(remaining) ]]; then
+there=${crd:+$(remaining)}
+if [[ -z $there ]]; then
 	echo "There is no baseline to delete."
 	exit 0
 fi
@@ -78,7 +80,8 @@ echo "Nothing has moved for $TIMEOUT seconds and no operator is ready in netbase
 remaining | while read -r name _; do
 	take_finalizer_off "$name"
 done
-if [[ -n $(remaining) ]]; then
+left=$(remaining)
+if [[ -n $left ]]; then
 	echo "Stopped: these baselines are held by somebody else's finalizer:" >&2
 	$KUBECTL get "$baselines" -o custom-columns=NAME:.metadata.name,FINALIZERS:.metadata.finalizers >&2
 	exit 1

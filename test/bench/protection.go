@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// patience is how long the last namespace or repair may take; what is not done then counts as missing.
+	// patience is how long a baseline, a roll-out or a restart may take.
 	patience     = 5 * time.Minute
 	lookInterval = 50 * time.Millisecond
 	// youngNamespace is longer than netbaseline takes a namespace for young, and writes its policies side by side. An existing one may
@@ -155,7 +155,7 @@ type protected struct {
 	last      time.Time
 }
 
-// awaitProtection waits until so many namespaces of a phase are protected, or until none has been for as long as patience goes.
+// awaitProtection waits until so many namespaces of a phase are protected, or until there is no progress for as long as stalled says.
 func (s *session) awaitProtection(ctx context.Context, phase string, count int) (protected, error) {
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()

@@ -128,5 +128,5 @@ func (s *show) farewell(took time.Duration) {
 	}
 	s.screen.line("")
 	s.screen.say("What was not shown, because NetworkPolicies only add up: what a tenant allows in a policy of another name is allowed. " +
-		"README.md lists what NetworkPolicies cannot do.")
+		"docs/security.md lists what NetworkPolicies cannot do.")
 }

@@ -113,7 +113,7 @@ func TestArgoCDAndKstatusSayTheSameAboutALiveBaseline(t *testing.T) {
 	}
 	expect := func(fixture, want string) {
 		t.Helper()
-		g.Eventually(reason).WithArguments(t.Context(), name).Should(BeReason(want))
+		g.Eventually(reason).WithArguments(t.Context(), name).Should(Equal(want))
 		object, err := live(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)

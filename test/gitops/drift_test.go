@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,9 +22,6 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 	"github.com/netbaseline/netbaseline/test/pages"
 )
-
-// BeReason matches the reason of a condition.
-func BeReason(want string) types.GomegaMatcher { return Equal(want) }
 
 // committed are baselines as somebody may have them in Git, and the namespaces that each chooses are there.
 func committed(t *testing.T) map[string]string {
@@ -126,7 +122,7 @@ func neverDrift(t *testing.T, manifest string, apply ...string) {
 	diff := append([]string{"diff"}, apply[1:]...)
 	g.Expect(run(apply...)).To(Succeed())
 	g.Expect(run(diff...)).To(Succeed(), "at once")
-	g.Eventually(reason).WithArguments(t.Context(), name).Should(Or(BeReason(v1alpha1.ReasonSynced), BeReason(v1alpha1.ReasonAudit)))
+	g.Eventually(reason).WithArguments(t.Context(), name).Should(Or(Equal(v1alpha1.ReasonSynced), Equal(v1alpha1.ReasonAudit)))
 	g.Expect(run(diff...)).To(Succeed(), "with finalizer and status")
 	before, err := live(t.Context(), name)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -207,7 +203,7 @@ func TestPoliciesTellArgoCDToLeaveThemAlone(t *testing.T) {
 	if _, err := environment.KubectlWithInput(t.Context(), manifest, "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	g.Eventually(reason).WithArguments(t.Context(), name).Should(BeReason(v1alpha1.ReasonSynced))
+	g.Eventually(reason).WithArguments(t.Context(), name).Should(Equal(v1alpha1.ReasonSynced))
 	read := func() (string, error) {
 		return environment.Kubectl(t.Context(), "get", "networkpolicies", "--namespace", "tracked-a", "--output",
 			`jsonpath={range .items[*]}{.metadata.annotations.argocd\.argoproj\.io/compare-options} {.metadata.annotations.argocd\.argoproj\.io/sync-options}{"\n"}{end}`)

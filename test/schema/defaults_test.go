@@ -16,7 +16,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// defaults is what ../shared/design.md promises for a baseline that says nothing but which namespaces it wants.
+// defaults is what docs/reference/api.md promises for a baseline that says nothing but which namespaces it wants.
 const defaults = `
 namespaceSelector: {}
 priority: 0

@@ -38,9 +38,6 @@ func (j *Judge) Counts(since int64) map[Object]Count {
 	return counts
 }
 
-// Suspicious says whether anything waits for the audit log to tell who has done it.
-func (j *Judge) Suspicious() bool { return len(j.suspicion) > 0 }
-
 // Violations returns what is wrong with the history so far. The audit log tells what a tenant has done himself: that is excused, for a
 // while if it opens a namespace.
 func (j *Judge) Violations(writes []harness.Write, bound time.Duration, now time.Time) []string {
@@ -55,11 +52,6 @@ func (j *Judge) Violations(writes []harness.Write, bound time.Duration, now time
 		case !byTenant && s.hole:
 			violations = append(violations, fmt.Sprintf("%s at revision %d: %s, for %s", s.invariant, s.revision, s.text, lasted))
 		case !byTenant:
-			for _, w := range writes {
-				if w.Resource == string(s.by.Kind) && w.Namespace == s.by.Namespace && w.At.After(s.at.Add(-20*time.Second)) {
-					fmt.Printf("DEBUG %s at %s: %+v\n", s.text, s.at.Format("15:04:05.000"), w)
-				}
-			}
 			violations = append(violations, fmt.Sprintf("%s at revision %d: %s", s.invariant, s.revision, s.text))
 		case s.hole && lasted > bound:
 			violations = append(violations, fmt.Sprintf("%s at revision %d: %s, by a tenant, but for %s", s.invariant, s.revision, s.text, lasted))

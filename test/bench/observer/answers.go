@@ -11,9 +11,6 @@ type Protection struct {
 	Last time.Time
 }
 
-// Missing is how many are not protected.
-func (p *Protection) Missing() int { return p.Seen - len(p.Latencies) }
-
 // Protection returns how the namespaces of a phase came to be protected.
 func (o *Observer) Protection(phase string) Protection {
 	o.mu.Lock()

@@ -107,14 +107,22 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint, with kube-api-linter on api/.
 lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and fix what it can fix.
 	$(GOLANGCI_LINT) run --fix ./...
 
+# Where the suites save what the operator has asked of the API server. Go never takes a suite that does so from its cache.
+test: export NETBASELINE_AUDIT_DIR = $(CURDIR)/bin/audit
+
 .PHONY: test
 test: build control-plane $(HELM) $(PROMTOOL) ## Run every test, against a real control plane where one is needed.
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
+	@rm -rf bin/audit; mkdir -p bin/audit
 	$(GO) test $(RACE) -timeout 30m ./...
 	$(GO) test -C test/fuzz ./...
 	@# Never from the cache: what it looks at is not in its module.
 	$(GO) test -C test/observability -count=1 ./...
 	$(GO) test -C test/docs/foreign ./...
+
+.PHONY: privileges
+privileges: ## After make test: what the operator is granted and has not used, and what it has asked for in vain.
+	@$(GO) run ./test/privilege/report $(or $(wildcard $(KUBEBUILDER_ASSETS)/kubectl),$(KUBECTL)) bin/audit
 
 # Half of the time that the fault suites take. They mostly wait, so each half runs beside the other one on a control plane of its own.
 LONG_FAULTS := ^(TestACrashAtEveryWrite|TestEveryCallFails)$$

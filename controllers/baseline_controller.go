@@ -59,7 +59,7 @@ func afterRace(err error) (ctrl.Result, error) {
 }
 
 // The patch of the main resource is for the finalizer alone.
-// +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines/status,verbs=update
 
 func (r *baselineReconciler) setup(mgr ctrl.Manager, names controllerNames) error {

@@ -38,8 +38,9 @@ const (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=list;watch;create
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,resourceNames=netbaseline-default-deny;netbaseline-allow-dns;netbaseline-environment-isolation,verbs=get;update;delete
+// +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines,verbs=list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=clusternetworkbaselines.policy.netbaseline.dev,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

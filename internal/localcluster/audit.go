@@ -10,30 +10,12 @@ import (
 	"os"
 	"path/filepath"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
-const (
-	auditWrites = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-omitManagedFields: true
-rules:
-- level: Metadata
-  verbs: [create, update, patch, delete, deletecollection]
-- level: None
-`
-	auditEverything = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-omitManagedFields: true
-rules:
-- level: Metadata
-`
-)
-
 // AuditLogPath is the (first) API server's audit log, one JSON event a line, in Dir. It has the metadata of every request that
-// writes, events and leases included, and of reads if Options.AuditReads says so. An event is written when its request
+// writes, events and leases included, and of reads if Options.AuditReads or Options.AuditReadsOf says so. An event is written when its request
 // ends, which may be a moment after the client has the response: poll for what you expect.
 func (c *Cluster) AuditLogPath() string {
 	return filepath.Join(c.logs, "audit.log")
@@ -94,9 +76,27 @@ func (c *Cluster) auditPolicyPath() string {
 }
 
 func (c *Cluster) writeAuditPolicy() error {
-	policy := auditWrites
-	if c.options.AuditReads {
-		policy = auditEverything
+	policy, err := json.Marshal(auditPolicy(&c.options)) // JSON is YAML
+	if err != nil {
+		return err
 	}
-	return writeFile(c.auditPolicyPath(), []byte(policy))
+	return writeFile(c.auditPolicyPath(), policy)
+}
+
+// auditPolicy says what gets into the audit log. The first rule that matches a request decides; a rule without verbs or users matches all.
+func auditPolicy(options *Options) *auditv1.Policy {
+	rules := []auditv1.PolicyRule{{Level: auditv1.LevelMetadata, Verbs: []string{"create", "update", "patch", "delete", "deletecollection"}}}
+	if len(options.AuditReadsOf) > 0 {
+		rules = append(rules, auditv1.PolicyRule{Level: auditv1.LevelMetadata, Users: options.AuditReadsOf})
+	}
+	others := auditv1.LevelNone
+	if options.AuditReads {
+		others = auditv1.LevelMetadata
+	}
+	return &auditv1.Policy{
+		TypeMeta:          metav1.TypeMeta{APIVersion: auditv1.SchemeGroupVersion.String(), Kind: "Policy"},
+		OmitStages:        []auditv1.Stage{auditv1.StageRequestReceived},
+		OmitManagedFields: true,
+		Rules:             append(rules, auditv1.PolicyRule{Level: others}),
+	}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 func TestCluster(t *testing.T) {
-	cluster := startCluster(t, Options{})
+	cluster := startCluster(t, Options{AuditReadsOf: []string{"system:serviceaccount:default:default"}})
 	tests := []struct {
 		name string
 		test func(*testing.T, *Cluster)
@@ -96,6 +96,9 @@ func testServiceAccountKubeconfig(t *testing.T, cluster *Cluster) {
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "system:serviceaccount:default:default") {
 		t.Errorf("error %v, want the service account to be forbidden", err)
 	}
+	eventually(t, "an event of the read, which was asked for", func(context.Context) error {
+		return auditHasBy(cluster, "system:serviceaccount:default:default", "list", "secrets", "")
+	})
 }
 
 func testConfigIsACopy(t *testing.T, cluster *Cluster) {

@@ -129,20 +129,24 @@ func wantPods(client *kubernetes.Clientset, namespace string, want int) func(con
 
 // auditHas returns an error unless the administrator's request for a ConfigMap is in the audit log.
 func auditHas(cluster *Cluster, verb, name string) error {
+	return auditHasBy(cluster, adminUser, verb, "configmaps", name)
+}
+
+func auditHasBy(cluster *Cluster, user, verb, resource, name string) error {
 	events, err := cluster.ReadAudit()
 	if err != nil {
 		return err
 	}
 	for _, event := range events {
 		object := event.ObjectRef
-		if object == nil || object.Resource != "configmaps" || object.Name != name {
+		if object == nil || object.Resource != resource || object.Name != name {
 			continue
 		}
-		if event.Verb == verb && event.User.Username == adminUser {
+		if event.Verb == verb && event.User.Username == user {
 			return nil
 		}
 	}
-	return fmt.Errorf("none of %d events is %s configmap %s by %s", len(events), verb, name, adminUser)
+	return fmt.Errorf("none of %d events is %s %s %s by %s", len(events), verb, resource, name, user)
 }
 
 func bearerToken(t *testing.T, kubeconfig string) string {

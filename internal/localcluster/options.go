@@ -35,6 +35,9 @@ type Options struct {
 	// AuditReads adds get, list and watch requests to the audit log. Default: only requests that write.
 	AuditReads bool
 
+	// AuditReadsOf adds those of some users only, such as system:serviceaccount:default:default.
+	AuditReadsOf []string
+
 	// APIServerArgs and ControllerManagerArgs are flags added after our own. Of a flag given twice the last wins,
 	// except that lists, such as --controllers, grow.
 	APIServerArgs         []string

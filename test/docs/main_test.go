@@ -118,7 +118,7 @@ func tidy(t *testing.T) {
 	}
 	before := list()
 	t.Cleanup(func() {
-		mustRun(t, "kubectl delete validatingadmissionpolicybindings,validatingadmissionpolicies --all")
+		mustRun(t, "kubectl delete validatingadmissionpolicybindings,validatingadmissionpolicies --selector app.kubernetes.io/name!=netbaseline")
 		mustRun(t, "kubectl delete cnb --all --timeout=60s")
 		mustRun(t, "kubectl delete networkpolicies --all-namespaces --all")
 		made := []string{}

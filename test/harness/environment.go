@@ -43,10 +43,12 @@ type Environment struct {
 	Admin client.Client
 
 	operator *rest.Config
+	excuse   string // see ExcuseDenials
 }
 
 // Start starts a control plane and installs what config/default ships, except the Deployment and its NetworkPolicy: the manager runs here instead.
 func Start(ctx context.Context, options localcluster.Options) (*Environment, error) {
+	options.AuditReadsOf = append(options.AuditReadsOf, OperatorUser) // see SaveAccesses
 	cluster, err := localcluster.Start(ctx, options)
 	if err != nil {
 		return nil, err
@@ -59,7 +61,9 @@ func Start(ctx context.Context, options localcluster.Options) (*Environment, err
 }
 
 // Stop ends the control plane and removes its data.
-func (e *Environment) Stop() error { return e.Cluster.Stop() }
+func (e *Environment) Stop() error {
+	return errors.Join(saveAccesses(e.Cluster, e.excuse), e.Cluster.Stop())
+}
 
 func (e *Environment) install(ctx context.Context) error {
 	if err := e.Cluster.WaitReady(ctx); err != nil {

@@ -53,11 +53,12 @@ func run(m *testing.M) (code int, err error) {
 	// Without its controller, nobody says how much of a quota is used, and no pod is admitted where there is one.
 	cluster, err = localcluster.Start(context.Background(), localcluster.Options{
 		ControllerManagerArgs: []string{"--controllers=resourcequota-controller"},
+		AuditReadsOf:          []string{harness.OperatorUser},
 	})
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, cluster.Stop()) }()
+	defer func() { err = errors.Join(err, harness.SaveAccesses(cluster), cluster.Stop()) }()
 	scheme := controllers.NewScheme()
 	if err := apiextensionsv1.AddToScheme(scheme); err != nil {
 		return 0, err

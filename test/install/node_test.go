@@ -200,7 +200,8 @@ func removeAll(t *testing.T, g Gomega) {
 
 // left is what there is of netbaseline in the cluster.
 func left(ctx context.Context) ([]string, error) {
-	output, err := shell(ctx, "kubectl get clusterroles,clusterrolebindings --selector app.kubernetes.io/name=netbaseline --output name\n"+
+	output, err := shell(ctx, "kubectl get clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings "+
+		"--selector app.kubernetes.io/name=netbaseline --output name\n"+
 		"kubectl get clusterrole/netbaseline-manager-role crd/"+crdName+" namespace/"+harness.OperatorNamespace+" --ignore-not-found --output name\n"+
 		"kubectl get networkpolicies --all-namespaces --selector policy.netbaseline.dev/baseline --output name")
 	return strings.Fields(output), err

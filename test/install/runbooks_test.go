@@ -90,10 +90,13 @@ var (
 	logs = regexp.MustCompile(`(?m)^\s*kubectl logs .*$`)
 	// To answer "no" is no failure of the question.
 	questions = regexp.MustCompile(`(?m)^(\s*kubectl auth can-i .*)$`)
+	// All is well here, so what is tried is there already; whatever else refuses it is found first.
+	attempts = regexp.MustCompile(`(?m)^(\s*kubectl create --dry-run=server .*)$`)
 )
 
 func adapted(block string) string {
-	return questions.ReplaceAllString(logs.ReplaceAllString(block, ":"), "$1 || [ $$? = 1 ]")
+	block = attempts.ReplaceAllString(logs.ReplaceAllString(block, ":"), "{ $1 2>&1 || true; } | grep 'already exists'")
+	return questions.ReplaceAllString(block, "$1 || [ $$? = 1 ]")
 }
 
 // anyKind makes a kind whose objects may say anything.

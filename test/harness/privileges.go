@@ -1,0 +1,42 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/netbaseline/netbaseline/internal/localcluster"
+	"github.com/netbaseline/netbaseline/test/privilege"
+)
+
+// auditDirectory is the environment variable with the directory that what the operator asked for is saved in; see `make privileges`.
+const auditDirectory = "NETBASELINE_AUDIT_DIR"
+
+// SaveAccesses saves what the operator's account has asked of a cluster, if somebody wants to know. The cluster must have been started
+// with Options.AuditReadsOf the operator. Only suites that start a cluster by themselves need to call it, before they stop it.
+func SaveAccesses(cluster *localcluster.Cluster) error { return saveAccesses(cluster, "") }
+
+// ExcuseDenials says why it is no lack of rights if the operator is denied something in this environment.
+func (e *Environment) ExcuseDenials(why string) { e.excuse = why }
+
+func saveAccesses(cluster *localcluster.Cluster, excuse string) error {
+	directory := os.Getenv(auditDirectory)
+	if directory == "" {
+		return nil
+	}
+	events, err := cluster.ReadAudit()
+	if err != nil {
+		return fmt.Errorf("read what the operator asked for: %w", err)
+	}
+	accesses := privilege.Collect(events, OperatorUser, "netbaseline-")
+	if len(accesses) == 0 {
+		return nil // no manager ran here
+	}
+	if excuse != "" {
+		privilege.Excuse(accesses, excuse)
+	}
+	if err := privilege.Save(directory, filepath.Base(os.Args[0]), accesses); err != nil {
+		return fmt.Errorf("save what the operator asked for: %w", err)
+	}
+	return nil
+}

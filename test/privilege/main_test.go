@@ -1,0 +1,175 @@
+package privilege_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/netbaseline/netbaseline/internal/localcluster"
+	"github.com/netbaseline/netbaseline/test/harness"
+	"github.com/netbaseline/netbaseline/test/privilege"
+)
+
+const (
+	// patience is for a busy machine. What works takes tenths of a second.
+	patience = 60 * time.Second
+	interval = 50 * time.Millisecond
+)
+
+var (
+	env *harness.Environment
+	// program is the path of the manager.
+	program string
+)
+
+func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }) }
+
+func run(m *testing.M) (code int, err error) {
+	ctx := context.Background()
+	// As in Kubernetes 1.33: where the API server streams lists, caches are filled by the right to watch alone.
+	env, err = harness.Start(ctx, localcluster.Options{APIServerArgs: []string{"--feature-gates=WatchList=false"}})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, env.Stop()) }()
+	env.ExcuseDenials("test/privilege takes rights away, and asks for what is not granted")
+	program = filepath.Join(env.Cluster.Dir(), "manager")
+	if err := harness.BuildManager(ctx, program); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+func patient(t *testing.T) Gomega {
+	g := NewWithT(t)
+	g.SetDefaultEventuallyTimeout(patience)
+	g.SetDefaultEventuallyPollingInterval(interval)
+	g.SetDefaultConsistentlyPollingInterval(interval)
+	return g
+}
+
+// shipped are the grants of config/default to the operator.
+func shipped(t *testing.T) []privilege.Grant {
+	t.Helper()
+	manifests, err := env.Kubectl(t.Context(), "kustomize", harness.RepositoryPath("config/default"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants, err := privilege.Grants(manifests, harness.OperatorNamespace, harness.OperatorServiceAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return grants
+}
+
+// manager is the program that is shipped, under its own account.
+type manager struct {
+	*localcluster.Process
+	metrics, probes string // base URLs
+	log             int64  // where the audit log ended when it was started
+}
+
+func startManager(t *testing.T, g Gomega) *manager {
+	t.Helper()
+	kubeconfig, err := env.Cluster.ServiceAccountKubeconfig(t.Context(), harness.OperatorNamespace, harness.OperatorServiceAccount)
+	g.Expect(err).NotTo(HaveOccurred())
+	metrics, probes := freeAddress(g), freeAddress(g)
+	log, err := os.Stat(env.Cluster.AuditLogPath())
+	g.Expect(err).NotTo(HaveOccurred())
+	m := &manager{metrics: "https://" + metrics, probes: "http://" + probes, log: log.Size()}
+	m.Process = localcluster.NewProcess("manager", program, []string{
+		"--leader-elect", "--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
+	}, append(os.Environ(), "KUBECONFIG="+kubeconfig), filepath.Join(t.TempDir(), "manager.log"))
+	g.Expect(m.Start(t.Context())).To(Succeed())
+	t.Cleanup(func() { g.Expect(m.Stop()).To(Succeed()) })
+	return m
+}
+
+// leads waits until the manager has filled its caches and works.
+func (m *manager) leads(t *testing.T, g Gomega) {
+	t.Helper()
+	g.Eventually(func() (int, error) { return get(m.probes+"/readyz", "") }).Should(Equal(http.StatusOK))
+	g.Eventually(leaseHeld).WithArguments(t.Context()).Should(BeTrue())
+}
+
+// refusals are the times at which it asked for a permission in vain. All that was there before it is left out: the log is long.
+func (m *manager) refusals(permission privilege.Permission) (times []time.Time, err error) {
+	log, err := os.Open(env.Cluster.AuditLogPath())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }() // only read
+	if _, err := log.Seek(m.log, io.SeekStart); err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(log)
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(content) {
+		event := auditv1.Event{}
+		if !bytes.HasSuffix(line, []byte("\n")) || !bytes.Contains(line, []byte(`"forbid"`)) {
+			continue
+		}
+		if err := json.Unmarshal(line, &event); err != nil {
+			return nil, err
+		}
+		for _, access := range privilege.Collect([]auditv1.Event{event}, harness.OperatorUser, "netbaseline-") {
+			if access.Permission == permission && access.Role == "" {
+				times = append(times, event.RequestReceivedTimestamp.Time)
+			}
+		}
+	}
+	return times, nil
+}
+
+var lease = client.ObjectKey{Namespace: harness.OperatorNamespace, Name: "netbaseline.policy.netbaseline.dev"}
+
+// leaseHeld says whether somebody leads. A manager that ends gives the lease up.
+func leaseHeld(ctx context.Context) (bool, error) {
+	found := &coordinationv1.Lease{}
+	err := client.IgnoreNotFound(env.Admin.Get(ctx, lease, found))
+	return found.Spec.HolderIdentity != nil && *found.Spec.HolderIdentity != "", err
+}
+
+// get returns the status code of an answer.
+func get(url, token string) (int, error) {
+	request, err := http.NewRequest(http.MethodGet, url, http.NoBody) //nolint:noctx // the client has a timeout
+	if err != nil {
+		return 0, err
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := anyCertificate.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+// freeAddress returns an address of this machine that nobody listens on.
+func freeAddress(g Gomega) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it returns at once
+	g.Expect(err).NotTo(HaveOccurred())
+	address := listener.Addr().String()
+	g.Expect(listener.Close()).To(Succeed())
+	return address
+}
+
+// name gives what a suite makes a name that is its own.
+func name(what string, number int) string { return fmt.Sprintf("%s-%02d", what, number) }

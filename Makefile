@@ -25,9 +25,12 @@ GO_TOOL := $(GO) tool -modfile=internal/tools/go.mod
 CONTROLLER_GEN := $(GO_TOOL) controller-gen
 
 # Where the code that controller-gen reads lives, and what it writes.
-GENERATOR_PATHS := paths="./api/..." paths="./cmd/..." paths="./controllers/..." paths="./internal/apply/..."
+GENERATOR_PATHS := paths="./api/..." paths="./controllers/..."
 GENERATED := 'api/*zz_generated.deepcopy.go' config/crd/bases config/rbac/role.yaml charts/netbaseline/files \
 	docs/reference/api.md docs/reference/conditions.md docs/reference/events.md config/grafana/netbaseline.json
+
+# Modules of our own code beside the root: what they need is none of the operator's business.
+MODULES := test/fuzz test/observability test/docs/foreign
 
 # The race detector needs a C compiler; without one the tests still run, and say so.
 RACE ?= $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race)
@@ -37,7 +40,7 @@ RACE ?= $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race)
 .PHONY: help
 help: ## Show this help.
 	@awk 'BEGIN {FS = ":.*##"; printf "Usage:\n  make \033[36m<target>\033[0m\n"} \
-		/^[a-zA-Z_0-9-]+:.*?##/ {printf "  \033[36m%-15s\033[0m %s\n", $$1, $$2} \
+		/^[a-zA-Z_0-9-]+:.*?##/ {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2} \
 		/^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)}' $(firstword $(MAKEFILE_LIST))
 
 ##@ Try it
@@ -68,7 +71,7 @@ generate: ## Generate the DeepCopy methods of api/.
 	$(CONTROLLER_GEN) object:headerFile=internal/tools/boilerplate.go.txt paths="./api/..."
 
 .PHONY: manifests
-manifests: ## Generate the CustomResourceDefinition and the manager's ClusterRole, for config/ and the chart.
+manifests: ## Generate the CustomResourceDefinition and the manager's ClusterRole; copy them and the alerts to the chart.
 	$(CONTROLLER_GEN) crd rbac:roleName=manager-role $(GENERATOR_PATHS) \
 		output:crd:artifacts:config=config/crd/bases output:rbac:artifacts:config=config/rbac
 	@cp config/crd/bases/policy.netbaseline.dev_clusternetworkbaselines.yaml charts/netbaseline/files/crd.yaml
@@ -91,27 +94,13 @@ dashboards: ## Generate the Grafana dashboard, config/grafana/netbaseline.json.
 metrics-reference: control-plane ## Generate docs/reference/metrics.md from what a running manager exports.
 	$(GO) test -C test/observability -count=1 -run TestTheReference . -args -update
 
-.PHONY: fmt
-fmt: ## Format the code.
-	$(GO_TOOL) gofumpt -w .
-
-.PHONY: vet
-vet: ## Run go vet.
-	$(GO) vet ./...
-
-.PHONY: lint
-lint: $(GOLANGCI_LINT) ## Run golangci-lint, with kube-api-linter on api/.
-	$(GOLANGCI_LINT) run ./...
-
-.PHONY: lint-fix
-lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and fix what it can fix.
-	$(GOLANGCI_LINT) run --fix ./...
+##@ Tests
 
 # Where the suites save what the operator has asked of the API server. Go never takes a suite that does so from its cache.
 test: export NETBASELINE_AUDIT_DIR = $(CURDIR)/bin/audit
 
 .PHONY: test
-test: build control-plane $(HELM) $(PROMTOOL) ## Run every test, against a real control plane where one is needed.
+test: build control-plane $(HELM) $(PROMTOOL) ## Run every test but the fault suites, against a real control plane where one is needed.
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	@rm -rf bin/audit; mkdir -p bin/audit
 	$(GO) test $(RACE) -timeout 30m ./...
@@ -170,6 +159,25 @@ bench-scale: manager control-plane ## Measure the manager beside two bare reacto
 	@$(GO) build -o bin/bench-scale ./test/bench
 	@bin/bench-scale -n $(N)
 
+##@ Checks
+
+.PHONY: fmt
+fmt: ## Format the code.
+	$(GO_TOOL) gofumpt -w .
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+	@for module in $(MODULES); do $(GO) vet -C $$module ./... || exit 1; done
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run golangci-lint, with kube-api-linter on api/.
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: lint-fix
+lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and fix what it can fix.
+	$(GOLANGCI_LINT) run --fix ./...
+
 VERIFY_STEPS := generated format vet lint workflows modules
 
 .PHONY: verify
@@ -210,7 +218,9 @@ verify-workflows:
 
 .PHONY: verify-modules
 verify-modules:
-	@$(GO) mod tidy -diff || { echo "go.mod or go.sum is not tidy; go mod tidy does it." >&2; exit 1; }
+	@for module in . $(MODULES); do \
+		$(GO) mod -C $$module tidy -diff || { echo "$$module/go.mod or go.sum is not tidy; go mod tidy does it." >&2; exit 1; }; \
+	done
 
 ##@ Build
 
@@ -245,7 +255,7 @@ build-installer: manifests ## Write dist/install.yaml: config/default as one fil
 
 .PHONY: clean
 clean: ## Remove everything built (bin/, dist/); with Go's build cache it is back in a minute.
-	rm -rf bin dist cover.out
+	rm -rf bin dist
 
 ##@ Cluster
 
@@ -290,7 +300,7 @@ endif
 control-plane-incomplete:
 	@echo "KUBEBUILDER_ASSETS=$(KUBEBUILDER_ASSETS) lacks $(strip $(MISSING)): bin/k8s/ is used instead."
 
-KUBERNETES_VERSION := v1.37.2
+KUBERNETES_VERSION := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2; exit}' test/controlplane/go.mod)
 bin/k8s/etcd: PACKAGE := go.etcd.io/etcd/server/v3
 bin/k8s/etcd: DURATION := 1.5 minutes
 bin/k8s/kubectl: PACKAGE := k8s.io/kubernetes/cmd/kubectl
@@ -312,7 +322,7 @@ $(GOLANGCI_LINT): internal/tools/lint/go.mod internal/tools/lint/go.sum
 	@mv $@.tmp $@
 
 .PHONY: helm
-helm: $(HELM) ## Build Helm into bin/, once.
+helm: $(HELM)
 
 $(HELM): internal/tools/helm/go.mod internal/tools/helm/go.sum
 	@echo "Building bin/helm, once: about a minute on 2 cores after the control plane, else 3; seconds when Go's build cache is warm."
@@ -320,7 +330,7 @@ $(HELM): internal/tools/helm/go.mod internal/tools/helm/go.sum
 	@mv $@.tmp $@
 
 .PHONY: promtool
-promtool: $(PROMTOOL) ## Build promtool into bin/, once; the tests of the alerts use it.
+promtool: $(PROMTOOL)
 
 # Without service discovery, which would bring the libraries of a dozen clouds.
 $(PROMTOOL): test/observability/go.mod test/observability/go.sum

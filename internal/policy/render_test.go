@@ -203,3 +203,17 @@ func render(baseline *builder.BaselineBuilder, labels map[string]string, name st
 	}
 	return nil
 }
+
+func TestTheNamesAreThoseThatTheAPIClaims(t *testing.T) {
+	t.Parallel()
+	for _, name := range policy.Names {
+		if !v1alpha1.IsPolicyName(name) {
+			t.Errorf("%s is written, but its events pass for those of somebody else's policy", name)
+		}
+	}
+	baseline := builder.Baseline("default").Obj()
+	rendered := policy.Render(baseline, policy.Namespace{Name: "shop"})
+	if len(rendered) != len(policy.Names) {
+		t.Errorf("%d policies by default, and %d names", len(rendered), len(policy.Names))
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -33,7 +32,7 @@ func newMeters(ctx context.Context, environment *harness.Environment) (*meters, 
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // the certificate is made at each start
 	}}
 	for _, address := range []*string{&m.metrics, &m.probes} {
-		free, err := freeAddress(ctx)
+		free, err := harness.FreeAddress(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -56,15 +55,6 @@ func newMeters(ctx context.Context, environment *harness.Environment) (*meters, 
 	}
 	m.token = request.Status.Token
 	return m, nil
-}
-
-// freeAddress returns an address of this machine that nobody listens on.
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
 
 // ready returns an error unless the manager's caches are filled.

@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// leaseName is what the manager elects its leader with.
-	leaseName = "netbaseline.policy.netbaseline.dev"
 	// managerStartTimeout is for a busy machine.
 	managerStartTimeout = 60 * time.Second
 	// logLines of a dead manager are shown.
@@ -90,7 +88,7 @@ func (s *stage) startManager(ctx context.Context) error {
 
 func (s *stage) hasLeader(ctx context.Context) error {
 	lease := &coordinationv1.Lease{}
-	if err := s.environment.Admin.Get(ctx, client.ObjectKey{Namespace: harness.OperatorNamespace, Name: leaseName}, lease); err != nil {
+	if err := s.environment.Admin.Get(ctx, client.ObjectKey{Namespace: harness.OperatorNamespace, Name: harness.LeaseName}, lease); err != nil {
 		return err
 	}
 	if lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "" {

@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -97,7 +96,7 @@ func start(ctx context.Context, environment *harness.Environment, program, direc
 	if err != nil {
 		return nil, "", err
 	}
-	address, err := freeAddress(ctx)
+	address, err := harness.FreeAddress(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -158,13 +157,4 @@ func scrape(ctx context.Context, url string) (_ string, err error) {
 	}
 	content, err := io.ReadAll(response.Body)
 	return string(content), err
-}
-
-// freeAddress returns an address of this machine that nobody listens on.
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }

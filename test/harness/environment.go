@@ -26,11 +26,13 @@ import (
 	"github.com/netbaseline/netbaseline/internal/localcluster"
 )
 
-// What config/default names the operator's namespace and service account.
+// What config/default names the operator's namespace, its service account and our CustomResourceDefinition, and the manager its lease.
 const (
 	OperatorNamespace      = "netbaseline-system"
 	OperatorServiceAccount = "netbaseline-controller-manager"
 	OperatorUser           = "system:serviceaccount:" + OperatorNamespace + ":" + OperatorServiceAccount
+	CRDName                = "clusternetworkbaselines.policy.netbaseline.dev"
+	LeaseName              = "netbaseline.policy.netbaseline.dev"
 )
 
 // FieldManager is what the harness itself writes as.
@@ -85,7 +87,7 @@ func (e *Environment) install(ctx context.Context) error {
 	if err := e.applyAll(ctx, manifests); err != nil {
 		return err
 	}
-	if _, err := e.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/clusternetworkbaselines.policy.netbaseline.dev"); err != nil {
+	if _, err := e.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/"+CRDName); err != nil {
 		return err
 	}
 	if err := e.waitPublished(ctx); err != nil {

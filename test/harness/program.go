@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -44,6 +45,42 @@ func BuildManager(ctx context.Context, path string) error {
 		return fmt.Errorf("build the manager: %w: %s", err, output)
 	}
 	return nil
+}
+
+// Program is the manager as it is shipped: a process under its own account, with leader election.
+type Program struct {
+	*localcluster.Process
+	// Metrics and Probes are base URLs, such as https://127.0.0.1:20001. The certificate is made at each start.
+	Metrics, Probes string
+}
+
+// StartProgram starts a manager that BuildManager has built. Its log goes into a file.
+func (e *Environment) StartProgram(ctx context.Context, path, log string) (*Program, error) {
+	kubeconfig, err := e.Cluster.ServiceAccountKubeconfig(ctx, OperatorNamespace, OperatorServiceAccount)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := FreeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	probes, err := FreeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	process := localcluster.NewProcess("manager", path, []string{
+		"--leader-elect", "--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
+	}, append(os.Environ(), "KUBECONFIG="+kubeconfig), log)
+	return &Program{Process: process, Metrics: "https://" + metrics, Probes: "http://" + probes}, process.Start(ctx)
+}
+
+// FreeAddress returns an address of this machine, such as 127.0.0.1:20001, that nobody listens on.
+func FreeAddress(ctx context.Context) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
 }
 
 // Shell runs a script in bash, which ends at the first command that fails, with exactly these environment variables. It returns what

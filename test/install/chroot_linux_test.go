@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/harness"
 )
 
 const mountedAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -41,12 +42,12 @@ func TestTheProgramRunsAsNonRootInAnEmptyRoot(t *testing.T) {
 	}
 	mustRun(t, kustomize+"config/default | kubectl apply -f -")
 	t.Cleanup(func() { removeAll(t, g) })
-	mustRun(t, "kubectl wait --for=condition=Established crd/"+crdName)
+	mustRun(t, "kubectl wait --for=condition=Established crd/"+harness.CRDName)
 
 	root := emptyRoot(t, g, built.program)
 	container := deployment.Spec.Template.Spec.Containers[0]
 	g.Expect(container.Command).To(Equal(built.entrypoint))
-	arguments, probes, err := listenFreely(container.Args)
+	arguments, probes, err := listenFreely(t.Context(), container.Args)
 	g.Expect(err).NotTo(HaveOccurred())
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(cluster.Config().Host, "https://"))
 	g.Expect(err).NotTo(HaveOccurred())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,7 +119,7 @@ func (n *node) start(ctx context.Context, pod *corev1.Pod) error {
 	if err != nil {
 		return err
 	}
-	arguments, probes, err := listenFreely(pod.Spec.Containers[0].Args)
+	arguments, probes, err := listenFreely(ctx, pod.Spec.Containers[0].Args)
 	if err != nil {
 		return err
 	}
@@ -157,28 +156,19 @@ func operatorPods(ctx context.Context) ([]corev1.Pod, error) {
 }
 
 // listenFreely has a manager listen where nobody else on this machine does, and says where its probes are.
-func listenFreely(arguments []string) (replaced []string, probes string, err error) {
+func listenFreely(ctx context.Context, arguments []string) (replaced []string, probes string, err error) {
 	replaced = slices.Clone(arguments)
 	for _, flag := range []string{"--metrics-bind-address=", "--health-probe-bind-address="} {
 		at := slices.IndexFunc(replaced, func(argument string) bool { return strings.HasPrefix(argument, flag) })
 		if at < 0 {
 			return nil, "", fmt.Errorf("no %s in %q", flag, arguments)
 		}
-		if probes, err = freeAddress(); err != nil {
+		if probes, err = harness.FreeAddress(ctx); err != nil {
 			return nil, "", err
 		}
 		replaced[at] = flag + probes
 	}
 	return replaced, probes, nil
-}
-
-// freeAddress returns an address of this machine that nobody listens on.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
 
 func operatorKubeconfig(t *testing.T, g Gomega) string {
@@ -202,7 +192,7 @@ func removeAll(t *testing.T, g Gomega) {
 func left(ctx context.Context) ([]string, error) {
 	output, err := shell(ctx, "kubectl get clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings "+
 		"--selector app.kubernetes.io/name=netbaseline --output name\n"+
-		"kubectl get clusterrole/netbaseline-manager-role crd/"+crdName+" namespace/"+harness.OperatorNamespace+" --ignore-not-found --output name\n"+
+		"kubectl get clusterrole/netbaseline-manager-role crd/"+harness.CRDName+" namespace/"+harness.OperatorNamespace+" --ignore-not-found --output name\n"+
 		"kubectl get networkpolicies --all-namespaces --selector policy.netbaseline.dev/baseline --output name")
 	return strings.Fields(output), err
 }

@@ -10,14 +10,15 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/netbaseline/netbaseline/test/harness"
 )
 
 const (
 	helmTemplate = "helm template netbaseline charts/netbaseline --namespace netbaseline-system "
 	kustomize    = "kubectl kustomize "
 
-	crdName    = "clusternetworkbaselines.policy.netbaseline.dev"
-	crdKey     = "CustomResourceDefinition " + crdName
+	crdKey     = "CustomResourceDefinition " + harness.CRDName
 	keepPolicy = "helm.sh/resource-policy"
 )
 

@@ -200,7 +200,7 @@ func fileStory(t *testing.T, g Gomega, p *page) {
 	before := firstBaseline(t, g, p)
 
 	p.follow(t, "The CustomResourceDefinition first", 0)
-	g.Eventually(shell).WithArguments(t.Context(), "kubectl get crd/"+crdName+" --ignore-not-found").Should(BeEmpty(), "the operator lets the baselines go")
+	g.Eventually(shell).WithArguments(t.Context(), "kubectl get crd/"+harness.CRDName+" --ignore-not-found").Should(BeEmpty(), "the operator lets the baselines go")
 	g.Expect(policies(t.Context())).To(Equal(before))
 	expectPods(t, g, "dev", 2)
 	p.follow(t, "The CustomResourceDefinition first", 1)
@@ -308,7 +308,7 @@ func expectBaselinesToGo(t *testing.T, g Gomega, p *page) {
 		g.Expect(crds.Items[0].DeletionTimestamp).NotTo(BeNil())
 		p.follow(t, "The operator first", 2)
 	}
-	g.Eventually(shell).WithArguments(t.Context(), "kubectl get crd/"+crdName+" --ignore-not-found").Should(BeEmpty())
+	g.Eventually(shell).WithArguments(t.Context(), "kubectl get crd/"+harness.CRDName+" --ignore-not-found").Should(BeEmpty())
 }
 
 func names(pods []corev1.Pod) (names []string) {

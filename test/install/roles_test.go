@@ -16,6 +16,7 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/controllers"
 	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/harness"
 )
 
 var (
@@ -28,7 +29,7 @@ func TestRolesForPeople(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(patience)
 	install(t, g, rendered(t, helmTemplate).only("CustomResourceDefinition", "ClusterRole"))
-	mustRun(t, "kubectl wait --for=condition=Established crd/"+crdName)
+	mustRun(t, "kubectl wait --for=condition=Established crd/"+harness.CRDName)
 	const editor = "netbaseline-clusternetworkbaseline-editor-role"
 	tests := map[string]struct {
 		role, namespace string

@@ -186,7 +186,7 @@ var _ = Describe("Holding", Ordered, func() {
 
 func getCRD(ctx SpecContext) *apiextensionsv1.CustomResourceDefinition {
 	GinkgoHelper()
-	crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "clusternetworkbaselines.policy.netbaseline.dev"}}
+	crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: harness.CRDName}}
 	Expect(env.Admin.Get(ctx, client.ObjectKeyFromObject(crd), crd)).To(Succeed())
 	return crd
 }

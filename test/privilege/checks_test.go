@@ -145,7 +145,7 @@ var checks = map[string]check{
 		done:   func(s *scene) bool { return s.tellings() > s.told },
 	},
 	metricsOf: {done: func(s *scene) bool {
-		code, err := get(s.manager.metrics+"/metrics", s.token)
+		code, err := get(s.manager.Metrics+"/metrics", s.token)
 		return err == nil && code == http.StatusOK
 	}},
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -78,23 +77,17 @@ func shipped(t *testing.T) []privilege.Grant {
 
 // manager is the program that is shipped, under its own account.
 type manager struct {
-	*localcluster.Process
-	metrics, probes string // base URLs
-	log             int64  // where the audit log ended when it was started
+	*harness.Program
+	log int64 // where the audit log ended when it was started
 }
 
 func startManager(t *testing.T, g Gomega) *manager {
 	t.Helper()
-	kubeconfig, err := env.Cluster.ServiceAccountKubeconfig(t.Context(), harness.OperatorNamespace, harness.OperatorServiceAccount)
-	g.Expect(err).NotTo(HaveOccurred())
-	metrics, probes := freeAddress(g), freeAddress(g)
 	log, err := os.Stat(env.Cluster.AuditLogPath())
 	g.Expect(err).NotTo(HaveOccurred())
-	m := &manager{metrics: "https://" + metrics, probes: "http://" + probes, log: log.Size()}
-	m.Process = localcluster.NewProcess("manager", program, []string{
-		"--leader-elect", "--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
-	}, append(os.Environ(), "KUBECONFIG="+kubeconfig), filepath.Join(t.TempDir(), "manager.log"))
-	g.Expect(m.Start(t.Context())).To(Succeed())
+	started, err := env.StartProgram(t.Context(), program, filepath.Join(t.TempDir(), "manager.log"))
+	g.Expect(err).NotTo(HaveOccurred())
+	m := &manager{started, log.Size()}
 	t.Cleanup(func() { g.Expect(m.Stop()).To(Succeed()) })
 	return m
 }
@@ -102,7 +95,7 @@ func startManager(t *testing.T, g Gomega) *manager {
 // leads waits until the manager has filled its caches and works.
 func (m *manager) leads(t *testing.T, g Gomega) {
 	t.Helper()
-	g.Eventually(func() (int, error) { return get(m.probes+"/readyz", "") }).Should(Equal(http.StatusOK))
+	g.Eventually(func() (int, error) { return get(m.Probes+"/readyz", "") }).Should(Equal(http.StatusOK))
 	g.Eventually(leaseHeld).WithArguments(t.Context()).Should(BeTrue())
 }
 
@@ -137,7 +130,7 @@ func (m *manager) refusals(permission privilege.Permission) (times []time.Time, 
 	return times, nil
 }
 
-var lease = client.ObjectKey{Namespace: harness.OperatorNamespace, Name: "netbaseline.policy.netbaseline.dev"}
+var lease = client.ObjectKey{Namespace: harness.OperatorNamespace, Name: harness.LeaseName}
 
 // leaseHeld says whether somebody leads. A manager that ends gives the lease up.
 func leaseHeld(ctx context.Context) (bool, error) {
@@ -160,15 +153,6 @@ func get(url, token string) (int, error) {
 		return 0, err
 	}
 	return response.StatusCode, response.Body.Close()
-}
-
-// freeAddress returns an address of this machine that nobody listens on.
-func freeAddress(g Gomega) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it returns at once
-	g.Expect(err).NotTo(HaveOccurred())
-	address := listener.Addr().String()
-	g.Expect(listener.Close()).To(Succeed())
-	return address
 }
 
 // name gives what a suite makes a name that is its own.

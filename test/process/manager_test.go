@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,14 +27,6 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-const leaseName = "netbaseline.policy.netbaseline.dev"
-
-// program is a running manager.
-type program struct {
-	*localcluster.Process
-	metrics, probes string // base URLs
-}
-
 func TestTheManagerAsAProgram(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(30 * time.Second)
@@ -46,8 +37,8 @@ func TestTheManagerAsAProgram(t *testing.T) {
 	t.Cleanup(func() { g.Expect(env.Stop()).To(Succeed()) })
 	manager := start(t, g, env, build(t, g))
 
-	g.Eventually(status).WithArguments(manager.probes+"/healthz", "").Should(Equal(http.StatusOK))
-	g.Eventually(status).WithArguments(manager.probes+"/readyz", "").Should(Equal(http.StatusOK))
+	g.Eventually(status).WithArguments(manager.Probes+"/healthz", "").Should(Equal(http.StatusOK))
+	g.Eventually(status).WithArguments(manager.Probes+"/readyz", "").Should(Equal(http.StatusOK))
 	g.Expect(env.Admin.Create(ctx, builder.Baseline("default").Obj())).To(Succeed())
 	_, err = env.Kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=30s", "cnb/default")
 	g.Expect(err).NotTo(HaveOccurred(), "the shipped RBAC must suffice, for the lease too")
@@ -67,16 +58,11 @@ func build(t *testing.T, g Gomega) string {
 	return path
 }
 
-func start(t *testing.T, g Gomega, env *harness.Environment, path string) *program {
-	kubeconfig, err := env.Cluster.ServiceAccountKubeconfig(t.Context(), harness.OperatorNamespace, harness.OperatorServiceAccount)
+func start(t *testing.T, g Gomega, env *harness.Environment, path string) *harness.Program {
+	manager, err := env.StartProgram(t.Context(), path, filepath.Join(t.TempDir(), "manager.log"))
 	g.Expect(err).NotTo(HaveOccurred())
-	metrics, probes := freeAddress(g), freeAddress(g)
-	process := localcluster.NewProcess("manager", path, []string{
-		"--leader-elect", "--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
-	}, append(os.Environ(), "KUBECONFIG="+kubeconfig), filepath.Join(t.TempDir(), "manager.log"))
-	g.Expect(process.Start(t.Context())).To(Succeed())
-	t.Cleanup(func() { g.Expect(process.Stop()).To(Succeed()) })
-	return &program{Process: process, metrics: "https://" + metrics, probes: "http://" + probes}
+	t.Cleanup(func() { g.Expect(manager.Stop()).To(Succeed()) })
+	return manager
 }
 
 // expectOurName reads who wrote the policies, as kubectl get --show-managed-fields tells it.
@@ -89,8 +75,8 @@ func expectOurName(ctx context.Context, g Gomega, env *harness.Environment) {
 	}
 }
 
-func expectGuardedMetrics(ctx context.Context, g Gomega, env *harness.Environment, manager *program) {
-	url := manager.metrics + "/metrics"
+func expectGuardedMetrics(ctx context.Context, g Gomega, env *harness.Environment, manager *harness.Program) {
+	url := manager.Metrics + "/metrics"
 	g.Eventually(status).WithArguments(url, "").Should(Equal(http.StatusUnauthorized), "nobody in particular")
 	stranger, reader := token(ctx, g, env, "stranger"), token(ctx, g, env, "reader")
 	g.Expect(env.Admin.Create(ctx, &rbacv1.ClusterRoleBinding{
@@ -113,7 +99,7 @@ func expectGuardedMetrics(ctx context.Context, g Gomega, env *harness.Environmen
 func expectLeaderElected(ctx context.Context, g Gomega, env *harness.Environment, held bool) {
 	g.Eventually(func() (bool, error) {
 		lease := &coordinationv1.Lease{}
-		err := env.Admin.Get(ctx, client.ObjectKey{Namespace: harness.OperatorNamespace, Name: leaseName}, lease)
+		err := env.Admin.Get(ctx, client.ObjectKey{Namespace: harness.OperatorNamespace, Name: harness.LeaseName}, lease)
 		return lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "", err
 	}).Should(Equal(held))
 }
@@ -174,13 +160,4 @@ func body(url, bearer string) (string, error) {
 		err = closed
 	}
 	return string(content), err
-}
-
-// freeAddress returns an address of this machine that nobody listens on.
-func freeAddress(g Gomega) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it returns at once
-	g.Expect(err).NotTo(HaveOccurred())
-	address := listener.Addr().String()
-	g.Expect(listener.Close()).To(Succeed())
-	return address
 }

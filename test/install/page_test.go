@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -29,25 +28,10 @@ type page struct {
 
 func readPage(t *testing.T) *page {
 	t.Helper()
-	text, err := os.ReadFile(harness.RepositoryPath("docs/install.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := &page{blocks: map[string][]string{}, unread: map[string]bool{}}
-	heading, block, inside := "", "", false
-	for line := range strings.Lines(string(text)) {
-		switch {
-		case strings.HasPrefix(line, "```") && inside:
-			p.unread[fmt.Sprintf("%s, block %d", heading, len(p.blocks[heading]))] = true
-			p.blocks[heading] = append(p.blocks[heading], block)
-			block, inside = "", false
-		case line == "```sh\n":
-			inside = true
-		case inside:
-			block += line
-		case strings.HasPrefix(line, "#"):
-			heading = strings.TrimSpace(strings.TrimLeft(line, "#"))
-		}
+	for _, block := range commandsIn(t, harness.RepositoryPath("docs/install.md")) {
+		p.unread[fmt.Sprintf("%s, block %d", block.Heading, len(p.blocks[block.Heading]))] = true
+		p.blocks[block.Heading] = append(p.blocks[block.Heading], block.Text)
 	}
 	return p
 }

@@ -2,9 +2,9 @@ package install_test
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/test/harness"
+	"github.com/netbaseline/netbaseline/test/pages"
 )
 
 // What is typed at three in the morning must work: every command of the runbooks, and of docs/monitoring.md, is run where netbaseline is
@@ -52,7 +53,7 @@ func TestTheRunbooksAreTrue(t *testing.T) {
 				t.Error("no commands found")
 			}
 			for _, block := range blocks {
-				mustRun(t, adapted(block))
+				mustRun(t, adapted(block.Text))
 			}
 			mustRun(t, "kubectl delete clusterrolebinding netbaseline-metrics --ignore-not-found")
 		})
@@ -65,24 +66,13 @@ func TestTheRunbooksAreTrue(t *testing.T) {
 }
 
 // commandsIn are the blocks of commands of a page, also of those within lists.
-func commandsIn(t *testing.T, path string) (blocks []string) {
+func commandsIn(t *testing.T, path string) []pages.Block {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	page, err := pages.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, inside := "", false
-	for line := range strings.Lines(string(text)) {
-		switch trimmed := strings.TrimSpace(line); {
-		case inside && trimmed == "```":
-			blocks, block, inside = append(blocks, block), "", false
-		case inside:
-			block += line
-		case trimmed == "```sh":
-			inside = true
-		}
-	}
-	return blocks
+	return slices.DeleteFunc(page.Blocks, func(block pages.Block) bool { return block.Language != "sh" })
 }
 
 var (

@@ -20,7 +20,7 @@ import (
 type baselineReconciler struct {
 	cache   client.Reader
 	writer  client.Client
-	witness witness
+	live    liveReader
 	ledger  *ledger.Ledger
 	changes *ledgerChanges
 	events  *announcer

@@ -46,7 +46,7 @@ func (r *baselineReconciler) cleanupOwed(ctx context.Context, candidate *governa
 	case !present:
 		return false, nil
 	}
-	return r.witness.policiesRemain(ctx, candidate.Baseline.Name)
+	return r.live.policiesRemain(ctx, candidate.Baseline.Name)
 }
 
 // cleanedUp says whether a baseline that is being deleted may go: because its policies are gone, because they are to stay, or
@@ -55,7 +55,7 @@ func (r *baselineReconciler) cleanedUp(ctx context.Context, candidate *governanc
 	if candidate.Baseline.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain {
 		return true, nil
 	}
-	terminating, err := r.witness.crdTerminating(ctx)
+	terminating, err := r.live.crdTerminating(ctx)
 	if err != nil || terminating {
 		return terminating, err
 	}
@@ -66,7 +66,7 @@ func (r *baselineReconciler) cleanedUp(ctx context.Context, candidate *governanc
 	if summary.Counts.Governed > 0 || summary.Counts.Held > 0 {
 		return false, nil
 	}
-	remain, err := r.witness.policiesRemain(ctx, candidate.Baseline.Name)
+	remain, err := r.live.policiesRemain(ctx, candidate.Baseline.Name)
 	return !remain, err
 }
 

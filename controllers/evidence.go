@@ -19,29 +19,29 @@ import (
 // crdName is the name of our CustomResourceDefinition.
 const crdName = "clusternetworkbaselines.policy.netbaseline.dev"
 
-// witness reads from the API server itself what a removal needs as evidence. No cache is between: a cache may lag behind, and it
+// liveReader reads from the API server itself what a removal needs as evidence. No cache is between: a cache may lag behind, and it
 // leaves out what lost its label.
-type witness struct {
-	live              client.Reader
+type liveReader struct {
+	api               client.Reader
 	operatorNamespace string
 }
 
-// testify returns everything that a decision about releasing a namespace stands on. Any failed read means: no evidence.
-func (w *witness) testify(ctx context.Context, name string) (*governance.View, *metav1.PartialObjectMetadata, plan.Inventory, governance.Evidence, error) {
+// evidence returns everything that a decision about releasing a namespace stands on. Any failed read means: no evidence.
+func (l *liveReader) evidence(ctx context.Context, name string) (*governance.View, *metav1.PartialObjectMetadata, plan.Inventory, governance.Evidence, error) {
 	var none governance.Evidence
 	namespace := namespaceMetadata()
-	if err := w.live.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
+	if err := l.api.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
 		return nil, nil, nil, none, fmt.Errorf("read namespace: %w", err)
 	}
-	view, err := readView(ctx, w.live, w.operatorNamespace)
+	view, err := readView(ctx, l.api, l.operatorNamespace)
 	if err != nil {
 		return nil, nil, nil, none, err
 	}
-	inventory, err := w.inventory(ctx, name)
+	inventory, err := l.inventory(ctx, name)
 	if err != nil {
 		return nil, nil, nil, none, err
 	}
-	terminating, err := w.crdTerminating(ctx)
+	terminating, err := l.crdTerminating(ctx)
 	if err != nil {
 		return nil, nil, nil, none, err
 	}
@@ -50,15 +50,15 @@ func (w *witness) testify(ctx context.Context, name string) (*governance.View, *
 
 // inventory reads, without any filter, the policies under claimed names in a namespace. It reads them one by one: a list would hold
 // whatever else a tenant has put there, and he could fill our memory.
-func (w *witness) inventory(ctx context.Context, namespace string) (plan.Inventory, error) {
-	return readInventory(ctx, w.live, namespace, plan.Observe)
+func (l *liveReader) inventory(ctx context.Context, namespace string) (plan.Inventory, error) {
+	return readInventory(ctx, l.api, namespace, plan.Observe)
 }
 
 // crdTerminating says whether our CustomResourceDefinition is being deleted, or is gone.
-func (w *witness) crdTerminating(ctx context.Context) (bool, error) {
+func (l *liveReader) crdTerminating(ctx context.Context) (bool, error) {
 	crd := &metav1.PartialObjectMetadata{}
 	crd.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
-	err := w.live.Get(ctx, client.ObjectKey{Name: crdName}, crd)
+	err := l.api.Get(ctx, client.ObjectKey{Name: crdName}, crd)
 	if apierrors.IsNotFound(err) {
 		return true, nil
 	}
@@ -73,11 +73,11 @@ func (w *witness) crdTerminating(ctx context.Context) (bool, error) {
 const remainingPage = 20
 
 // policiesRemain says whether any policy made for a baseline is left anywhere.
-func (w *witness) policiesRemain(ctx context.Context, baseline string) (bool, error) {
+func (l *liveReader) policiesRemain(ctx context.Context, baseline string) (bool, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicyList"))
 	for {
-		err := w.live.List(ctx, list, client.MatchingLabels{v1alpha1.BaselineLabel: baseline}, client.Limit(remainingPage), client.Continue(list.Continue))
+		err := l.api.List(ctx, list, client.MatchingLabels{v1alpha1.BaselineLabel: baseline}, client.Limit(remainingPage), client.Continue(list.Continue))
 		if err != nil {
 			return false, fmt.Errorf("list the policies of baseline %q: %w", baseline, err)
 		}

@@ -24,7 +24,7 @@ import (
 // namespaceReconciler brings one namespace at a time to the policies that it must have.
 type namespaceReconciler struct {
 	cache     client.Reader
-	witness   witness
+	live      liveReader
 	executor  apply.Executor
 	ledger    *ledger.Ledger
 	views     *views
@@ -103,7 +103,7 @@ func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation
 	seen.versions = seen.inventory.Versions()
 	var behind bool
 	if seen.again, behind = r.own.overlay(name, own, seen.inventory, r.now()); behind {
-		if seen.inventory, err = r.witness.inventory(ctx, name); err != nil {
+		if seen.inventory, err = r.live.inventory(ctx, name); err != nil {
 			return nil, err
 		}
 		r.own.renew(name, seen.inventory, seen.versions, r.now())
@@ -147,7 +147,7 @@ func (r *namespaceReconciler) leftAlone(seen *situation, record ledger.Record) o
 
 // confirm replaces what is known from the cache by what the API server itself says.
 func (r *namespaceReconciler) confirm(ctx context.Context, seen *situation) error {
-	view, namespace, inventory, evidence, err := r.witness.testify(ctx, seen.namespace.Name)
+	view, namespace, inventory, evidence, err := r.live.evidence(ctx, seen.namespace.Name)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (r *namespaceReconciler) plan(ctx context.Context, seen *situation, decisio
 	desired := policy.Render(decision.Governor.Baseline, policy.Namespace{Name: name, Labels: seen.labels})
 	steps := plan.Converge(name, desired, seen.inventory, r.sideBySide(seen))
 	if steps.Creates() && r.drift.bounds(name) {
-		if live, err := r.witness.inventory(ctx, name); err == nil {
+		if live, err := r.live.inventory(ctx, name); err == nil {
 			seen.inventory = live
 			steps = plan.Converge(name, desired, live, false)
 		}

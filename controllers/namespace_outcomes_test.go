@@ -518,7 +518,7 @@ func TestProtectionIsTakenAwayOnlyIfTheAPIServerConfirmsIt(t *testing.T) {
 				s.reconcile()
 				s.views.reader = believing{s.api, less}
 				if confirmed {
-					s.witness.live = believing{s.witness.live, less}
+					s.live.api = believing{s.live.api, less}
 				}
 				s.views.invalidate()
 				got := s.reconcile()

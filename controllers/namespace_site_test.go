@@ -68,7 +68,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 	s.registry = registry
 	cached := compacting{s.api}
 	s.namespaceReconciler = &namespaceReconciler{
-		cache: cached, witness: witness{live: asked{s.api, s}, operatorNamespace: "netbaseline-system"},
+		cache: cached, live: liveReader{api: asked{s.api, s}, operatorNamespace: "netbaseline-system"},
 		executor: apply.Executor{Writer: s.api, Live: s.api}, ledger: book, views: &views{reader: cached, operatorNamespace: "netbaseline-system"},
 		drift: newDriftGuard(), own: newOwnWrites(), sightings: newSightings(), events: &announcer{recorder: s.recorder}, metrics: meters,
 		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
@@ -91,13 +91,13 @@ func (s *site) write(verb string, object client.Object, pass func() error) error
 	return pass()
 }
 
-// asked reads from the API server itself, without a cache between, as the witness does.
+// asked reads from the API server itself, without a cache between, as liveReader does.
 type asked struct {
 	client.Reader
 	site *site
 }
 
-// readLive is the reading of a policy by the witness.
+// readLive is the reading of a policy by liveReader.
 const readLive = "read a policy live"
 
 func (a asked) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {

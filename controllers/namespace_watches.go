@@ -25,7 +25,7 @@ import (
 const (
 	// namespaceWorkers is how many namespaces are worked on at once. A reconcile waits for the API server nearly all of its time. Where
 	// that is busy, more writes side by side only make each of them slower, and with them those of a new namespace that overtakes all
-	// others in the queue: at 32, a new namespace took half as long again as at 16 while a change was rolled out, and the roll-out was no faster.
+	// others in the queue. See docs/decisions/2026-11-25-sixteen-workers.md.
 	namespaceWorkers = 16
 	// firstRetry and lastRetry bound the delay after a failure: short enough to be over a hiccup unnoticed, and never so long that a
 	// namespace stays open for more than a minute after its obstacle is gone.

@@ -51,11 +51,11 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	witness := witness{live: mgr.GetAPIReader(), operatorNamespace: options.OperatorNamespace}
+	live := liveReader{api: mgr.GetAPIReader(), operatorNamespace: options.OperatorNamespace}
 	events := &announcer{recorder: mgr.GetEventRecorder("netbaseline")}
 	namespaces := &namespaceReconciler{
 		cache:     mgr.GetCache(),
-		witness:   witness,
+		live:      live,
 		executor:  apply.Executor{Writer: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		ledger:    book,
 		views:     &views{reader: mgr.GetCache(), operatorNamespace: options.OperatorNamespace},
@@ -73,7 +73,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	baselines := &baselineReconciler{
 		cache:   mgr.GetCache(),
 		writer:  mgr.GetClient(),
-		witness: witness,
+		live:    live,
 		ledger:  book,
 		changes: changes,
 		events:  events,

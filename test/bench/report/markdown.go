@@ -37,7 +37,7 @@ const causes = `
 Two aims of speed are, and for one cause: on this machine the API server, etcd, the creators, the observer and the tool share two cores, which have nothing left
 while many namespaces are written. There, the CPU of a tool is time of the API server.
 
-- *Existing namespaces.* The manager takes about three times the CPU of a bare reactor (it keeps a cache, renders, compares, and reads each of its writes from
+- *Existing namespaces.* The manager takes more CPU than a bare reactor (it keeps a cache, renders, compares, and reads each of its writes from
   its watch again), and its watch costs the API server the encoding of each policy. A profile shows no part of the manager that dominates: two thirds are
   HTTP/2, TLS, decoding and the garbage collector. With an API server on cores of its own, none of that is in its way.
 - *A new namespace while a change is rolled out* overtakes it in the queue, and shares the API server with the writes that are under way, at most as many as
@@ -45,8 +45,8 @@ while many namespaces are written. There, the CPU of a tool is time of the API s
   see [sixteen workers](decisions/2026-11-25-sixteen-workers.md). At rest it takes the API server a few hundredths of a second, so that
   the ratio is large and the time still short.
 
-Memory is near its aim and not below it in every phase: the caches are filled anew at a restart, from one stream of all policies, which takes about 10 MiB more
-than the process before it took. The phases add namespaces of their own, so that a run of 10,000 ends with about 13,000.
+Memory is near its aim and not below it in every phase: the caches are filled anew at a restart, from one stream of all policies, in one go,
+where the process before it took them one by one. The phases add namespaces of their own, so that a run of 10,000 ends with about 13,000.
 `
 
 // WriteDocs writes performance.md and its plots into a folder.

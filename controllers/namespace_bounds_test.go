@@ -46,6 +46,29 @@ func TestWhatAnAdmissionPluginAltersIsNoRepair(t *testing.T) {
 	}
 }
 
+// What is taken out of a policy is confirmed with the API server first. That must not ask the bound a second time, which would never be met.
+func TestAConfirmedRepairWaitsForTheBoundOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	for range 2 * writeBurst {
+		s.change(v1alpha1.DefaultDenyName, letIn)
+		s.reconcile()
+	}
+	s.change(v1alpha1.AllowDNSName, func(p *networkingv1.NetworkPolicy) {
+		p.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
+	})
+	s.change(v1alpha1.DefaultDenyName, letIn)
+	for range 5 {
+		got := s.reconcile()
+		if len(got.writes) > 0 {
+			return
+		}
+		s.clock = s.clock.Add(got.again)
+	}
+	t.Error("it waits for ever")
+}
+
 // A finalizer can keep a namespace in its deletion for ever.
 func TestRepairsInATerminatingNamespaceAreBoundedAndSilent(t *testing.T) {
 	t.Parallel()

@@ -49,6 +49,9 @@ type situation struct {
 	evidence  governance.Evidence
 	previous  ledger.Record
 	known     bool // whether there is a previous record
+	// admitted says that the bound on writes has let this reconcile pass. It is asked once: to ask again after making sure with the API
+	// server would take twice as much as there ever is, where somebody has used it up.
+	admitted bool
 	// again is when to look again because the inventory has in it what the cache does not show yet.
 	again time.Duration
 }
@@ -118,7 +121,7 @@ func (r *namespaceReconciler) converge(ctx context.Context, seen *situation) out
 	decision := governance.Decide(seen.view, seen.subject(), seen.evidence)
 	if decision.Action == governance.Confirm {
 		removal := plan.Remove(seen.namespace.Name, decision.Owners, seen.inventory)
-		if wait := r.drift.wait(seen.namespace.Name, removal, seen.inventory, r.now()); wait > 0 {
+		if wait := r.admit(seen, removal); wait > 0 {
 			return outcome{record: seen.previous, again: wait}
 		}
 		if err := r.confirm(ctx, seen); err != nil {

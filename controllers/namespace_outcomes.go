@@ -58,7 +58,17 @@ func (r *namespaceReconciler) mustWait(seen *situation, target ledger.Record, st
 	case !seen.previous.SameTarget(target):
 		r.drift.retarget(name)
 	}
-	return r.drift.wait(name, steps, seen.inventory, r.now())
+	return r.admit(seen, steps)
+}
+
+// admit returns how long the bound on writes has a plan wait; 0 for not at all.
+func (r *namespaceReconciler) admit(seen *situation, steps plan.Plan) time.Duration {
+	if seen.admitted {
+		return 0
+	}
+	wait := r.drift.wait(seen.namespace.Name, steps, seen.inventory, r.now())
+	seen.admitted = wait == 0
+	return wait
 }
 
 // execute carries out a plan, and remembers what was written until the cache shows it.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
@@ -171,4 +172,17 @@ func largest(environments map[string]int32) ([]v1alpha1.EnvironmentCount, int32)
 		return cmp.Or(cmp.Compare(b.Namespaces, a.Namespaces), cmp.Compare(a.Name, b.Name))
 	})
 	return counts[:min(len(counts), v1alpha1.MaxStatusEnvironments)], int32(len(counts)) //nolint:gosec // bounded by the number of namespaces
+}
+
+// truncate shortens a text to at most limit bytes, at a character's edge.
+func truncate(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const ellipsis = "…"
+	cut := limit - len(ellipsis)
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + ellipsis
 }

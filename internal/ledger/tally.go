@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // tally remembers that something happened in some namespaces, to be told in one event.
@@ -61,17 +60,4 @@ func (l *Ledger) TakeTallies(baseline string) (enforced, released string) {
 	delete(l.enforced, baseline)
 	delete(l.released, baseline)
 	return enforced, released
-}
-
-// truncate shortens a text to at most limit bytes, at a character's edge.
-func truncate(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	const ellipsis = "…"
-	cut := limit - len(ellipsis)
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + ellipsis
 }

@@ -23,14 +23,28 @@ func (c *Cluster) AuditLogPath() string {
 
 // ReadAudit returns all audit events so far, those of each API server in the order of its file. Long-running requests, such as
 // watches, occur twice: when their response started and when it ended.
-func (c *Cluster) ReadAudit() ([]auditv1.Event, error) {
-	paths, err := filepath.Glob(filepath.Join(c.logs, "audit*.log"))
+func (c *Cluster) ReadAudit() ([]auditv1.Event, error) { return c.FollowAudit().Next() }
+
+// AuditReader gives each audit event once. It is not safe for concurrent use.
+type AuditReader struct {
+	cluster *Cluster
+	read    map[string]int64 // of each file, how many bytes
+}
+
+// FollowAudit returns a reader that begins with the first event.
+func (c *Cluster) FollowAudit() *AuditReader {
+	return &AuditReader{cluster: c, read: map[string]int64{}}
+}
+
+// Next returns the events since the last call, as ReadAudit does those since the beginning.
+func (r *AuditReader) Next() ([]auditv1.Event, error) {
+	paths, err := filepath.Glob(filepath.Join(r.cluster.logs, "audit*.log"))
 	if err != nil {
 		return nil, err
 	}
 	var events []auditv1.Event
 	for _, path := range paths {
-		more, err := readAuditLog(path)
+		more, err := r.nextOf(path)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -39,33 +53,39 @@ func (c *Cluster) ReadAudit() ([]auditv1.Event, error) {
 	return events, nil
 }
 
-func readAuditLog(path string) ([]auditv1.Event, error) {
+func (r *AuditReader) nextOf(path string) ([]auditv1.Event, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // only read
-	return parseAudit(file)
+	if _, err := file.Seek(r.read[path], io.SeekStart); err != nil {
+		return nil, err
+	}
+	events, read, err := parseAudit(file)
+	r.read[path] += read
+	return events, err
 }
 
-// parseAudit leaves out a last line without its end: the API server is writing it, or was killed while it did.
-func parseAudit(log io.Reader) ([]auditv1.Event, error) {
-	var events []auditv1.Event
+// parseAudit returns the events and how many bytes they take. It leaves out a last line without its end: the API server is writing it, or
+// was killed while it did.
+func parseAudit(log io.Reader) (events []auditv1.Event, read int64, err error) {
 	reader := bufio.NewReader(log)
 	for number := 1; ; number++ {
 		line, err := reader.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return events, nil
+			return events, read, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
+		read += int64(len(line))
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		var event auditv1.Event
 		if err := json.Unmarshal(line, &event); err != nil {
-			return nil, fmt.Errorf("line %d: %w", number, err)
+			return nil, 0, fmt.Errorf("line %d: %w", number, err)
 		}
 		events = append(events, event)
 	}

@@ -19,12 +19,15 @@ func TestParseAudit(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			events, err := parseAudit(strings.NewReader(test.log))
+			events, read, err := parseAudit(strings.NewReader(test.log))
 			if (err != nil) != test.wantErr {
 				t.Fatalf("error %v, want one: %t", err, test.wantErr)
 			}
 			if len(events) != test.want {
 				t.Errorf("%d events, want %d", len(events), test.want)
+			}
+			if complete := int64(strings.LastIndex(test.log, "\n") + 1); err == nil && read != complete {
+				t.Errorf("%d bytes read, want the %d of complete lines", read, complete)
 			}
 			for _, event := range events {
 				if event.Verb != "create" || event.User.Username != "jane" {

@@ -46,6 +46,7 @@ type Environment struct {
 
 	operator *rest.Config
 	excuse   string // see ExcuseDenials
+	writes   writeLog
 }
 
 // Start starts a control plane and installs what config/default ships, except the Deployment and its NetworkPolicy: the manager runs here instead.

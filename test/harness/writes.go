@@ -2,9 +2,12 @@ package harness
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+
+	"github.com/netbaseline/netbaseline/internal/localcluster"
 )
 
 // Write is a request to the API server that changes something, read from the audit log.
@@ -23,19 +26,32 @@ func (e *Environment) OperatorWrites() ([]Write, error) {
 }
 
 // Writes returns every write, oldest first.
-func (e *Environment) Writes() ([]Write, error) {
-	events, err := e.Cluster.ReadAudit()
+func (e *Environment) Writes() ([]Write, error) { return e.writes.all(e.Cluster) }
+
+// writeLog is what the audit log has told so far: suites ask again and again, and the log grows long.
+type writeLog struct {
+	mu     sync.Mutex
+	reader *localcluster.AuditReader
+	writes []Write
+}
+
+func (l *writeLog) all(cluster *localcluster.Cluster) ([]Write, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.reader == nil {
+		l.reader = cluster.FollowAudit()
+	}
+	events, err := l.reader.Next()
 	if err != nil {
 		return nil, err
 	}
-	var writes []Write
 	for i := range events {
 		if write, ok := asWrite(&events[i]); ok {
-			writes = append(writes, write)
+			l.writes = append(l.writes, write)
 		}
 	}
-	slices.SortStableFunc(writes, func(a, b Write) int { return a.At.Compare(b.At) })
-	return writes, nil
+	slices.SortStableFunc(l.writes, func(a, b Write) int { return a.At.Compare(b.At) })
+	return slices.Clone(l.writes), nil
 }
 
 func asWrite(event *auditv1.Event) (Write, bool) {

@@ -75,14 +75,18 @@ func nextLook(candidate *governance.Candidate, summary *ledger.Summary, now time
 // announce tells, in events, what happened since the last time.
 func (r *baselineReconciler) announce(candidate *governance.Candidate, summary *ledger.Summary) {
 	enforced, released := r.ledger.TakeTallies(candidate.Baseline.Name)
-	if enforced != "" {
+	if enforced != nil {
 		r.events.enforced(candidate.Baseline, enforced)
 	}
-	if released != "" {
+	if released != nil {
 		r.events.released(candidate.Baseline, released)
 	}
-	if summary.Counts.Held > 0 && candidate.Baseline.Status.Namespaces.Held == 0 {
-		r.events.held(candidate.Baseline, summary.Counts.Held, summary.HeldMessage)
+	switch {
+	case summary.Counts.Held == 0 || candidate.Baseline.Status.Namespaces.Held > 0:
+	case candidate.Baseline.Spec.Mode == v1alpha1.ModeAudit:
+		r.events.audit(candidate.Baseline, summary)
+	default:
+		r.events.held(candidate.Baseline, summary)
 	}
 }
 

@@ -84,7 +84,7 @@ func TestRepairsInATerminatingNamespaceAreBoundedAndSilent(t *testing.T) {
 	if writes > writeBurst+2 {
 		t.Errorf("%d repairs at one moment in a terminating namespace", writes)
 	}
-	if e, _ := s.ledger.TakeTallies("default"); e != "" {
+	if e, _ := s.ledger.TakeTallies("default"); e != nil {
 		t.Errorf("announced as %s", e)
 	}
 	if counts := s.ledger.Summarize("default").Counts; counts.Pending+counts.Governed > 0 {

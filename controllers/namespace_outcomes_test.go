@@ -45,7 +45,7 @@ func TestANamespaceIsProtectedAndThenLeftAlone(t *testing.T) {
 	if len(got.events) > 0 {
 		t.Errorf("events %v: one for each namespace would be too many", got.events)
 	}
-	if enforced, _ := s.ledger.TakeTallies("default"); enforced != "" {
+	if enforced, _ := s.ledger.TakeTallies("default"); enforced.String() != "" {
 		t.Errorf("told is %q: that a new namespace is protected is no news", enforced)
 	}
 	if count, sum := s.metric("netbaseline_namespace_protection_seconds count"), s.metric("netbaseline_namespace_protection_seconds sum"); count != 1 || sum != 2 {
@@ -71,7 +71,7 @@ func TestThatAnOldNamespaceIsProtectedIsTold(t *testing.T) {
 	if got := s.reconcile(); len(got.events) > 0 {
 		t.Errorf("events %v: one for each namespace would be too many", got.events)
 	}
-	if enforced, _ := s.ledger.TakeTallies("default"); enforced != "1 namespace: shop" {
+	if enforced, _ := s.ledger.TakeTallies("default"); enforced.String() != "1 namespace: shop" {
 		t.Errorf("told is %q", enforced)
 	}
 }
@@ -229,7 +229,7 @@ func TestDriftIsRepairedAtOnceAndTold(t *testing.T) {
 			if repairs := s.metric("netbaseline_drift_repairs_total"); repairs != 1 {
 				t.Errorf("%v repairs are counted, want 1", repairs)
 			}
-			if enforced, _ := s.ledger.TakeTallies("default"); enforced != "" {
+			if enforced, _ := s.ledger.TakeTallies("default"); enforced.String() != "" {
 				t.Errorf("told as newly enforced: %q", enforced)
 			}
 			if got.again != time.Minute+time.Millisecond {
@@ -441,7 +441,7 @@ func TestRelease(t *testing.T) {
 			if diff := cmp.Diff(test.wantLeft, s.policies()); diff != "" {
 				t.Errorf("left (-want +got):\n%s", diff)
 			}
-			if _, released := s.ledger.TakeTallies("default"); released != test.wantTold {
+			if _, released := s.ledger.TakeTallies("default"); released.String() != test.wantTold {
 				t.Errorf("told is %q, want %q", released, test.wantTold)
 			}
 		})

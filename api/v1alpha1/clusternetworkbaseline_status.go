@@ -31,7 +31,7 @@ type ClusterNetworkBaselineStatus struct {
 
 	// namespaces counts the namespaces that this baseline is concerned with.
 	// +optional
-	Namespaces NamespaceCounts `json:"namespaces,omitzero"`
+	Namespaces NamespaceCounts `json:"namespaces"`
 
 	// audit counts what would become of namespaces if this baseline were switched
 	// to Enforce as it is now; present only in Audit. What is counted is read from

@@ -217,7 +217,7 @@ type StaticDNS struct {
 
 // DNSPeer is a set of DNS servers: pods of one namespace, or an address range.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.namespace) != has(self.cidr)",message="write either namespace (with or without podSelector) or cidr, not both"
+// +kubebuilder:validation:XValidation:rule="has(self.namespace) != has(self.cidr)",message="write namespace (with or without podSelector) or cidr: exactly one of the two"
 // +kubebuilder:validation:XValidation:rule="has(self.namespace) || !has(self.podSelector)",fieldPath=".podSelector",message="podSelector chooses pods of a namespace: write namespace beside it, or remove it"
 type DNSPeer struct {
 	// namespace is the name of the namespace that the DNS pods run in.

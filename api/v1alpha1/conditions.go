@@ -79,6 +79,8 @@ const (
 	EventEnforced = "Enforced"
 	// EventHeld is on a baseline: namespaces keep its policies untouched.
 	EventHeld = "Held"
+	// EventAudit is on a baseline: it was switched to Audit, and namespaces keep its policies.
+	EventAudit = "Audit"
 	// EventReleased is on a baseline: its policies were removed from namespaces.
 	EventReleased = "Released"
 	// EventRepaired is on a policy: somebody had changed or deleted it.

@@ -76,7 +76,7 @@ func TestConcurrentWorkersLoseNothing(t *testing.T) {
 		}
 	}
 	enforced, _ := l.TakeTallies("default")
-	if want := fmt.Sprintf("%d namespaces: ", workers*perWorker*rounds); !strings.HasPrefix(enforced, want) {
+	if want := fmt.Sprintf("%d namespaces: ", workers*perWorker*rounds); !strings.HasPrefix(enforced.String(), want) {
 		t.Errorf("enforced tells of %q, want %q", enforced, want)
 	}
 	if notifications.Load() == 0 {

@@ -94,8 +94,8 @@ type Ledger struct {
 	awaited  map[string]struct{} // namespaces not yet seen in this round; nil before the first round
 	began    time.Time
 	observed map[string]Version
-	enforced map[string]*tally
-	released map[string]*tally
+	enforced map[string]*Tally
+	released map[string]*Tally
 }
 
 // Version identifies what of a baseline decides about namespaces.
@@ -114,8 +114,8 @@ func New(changed func(baseline string)) *Ledger {
 		records:  map[string]Record{},
 		sums:     map[string]*sum{},
 		observed: map[string]Version{},
-		enforced: map[string]*tally{},
-		released: map[string]*tally{},
+		enforced: map[string]*Tally{},
+		released: map[string]*Tally{},
 	}
 }
 

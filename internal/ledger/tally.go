@@ -2,11 +2,12 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// tally remembers that something happened in some namespaces, to be told in one event.
-type tally struct {
+// Tally remembers that something happened in some namespaces, to be told in one event.
+type Tally struct {
 	count int
 	names []string // the first few
 }
@@ -14,7 +15,7 @@ type tally struct {
 // namedInEvent is how many namespaces an event names: enough to recognise what happened, few enough to read.
 const namedInEvent = 3
 
-func (t *tally) add(namespace string) {
+func (t *Tally) add(namespace string) {
 	t.count++
 	if len(t.names) < namedInEvent {
 		t.names = append(t.names, namespace)
@@ -22,7 +23,7 @@ func (t *tally) add(namespace string) {
 }
 
 // String tells the tally as "3 namespaces: a, b, c".
-func (t *tally) String() string {
+func (t *Tally) String() string {
 	if t == nil || t.count == 0 {
 		return ""
 	}
@@ -30,11 +31,19 @@ func (t *tally) String() string {
 	if t.count == 1 {
 		noun = "namespace"
 	}
-	text := fmt.Sprintf("%d %s: %s", t.count, noun, strings.Join(t.names, ", "))
+	text := fmt.Sprintf("%d %s: %s", t.count, noun, strings.Join(slices.Sorted(slices.Values(t.names)), ", "))
 	if more := t.count - len(t.names); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
+}
+
+// First returns the name of one of the namespaces, "" if there is none.
+func (t *Tally) First() string {
+	if t == nil || t.count == 0 {
+		return ""
+	}
+	return slices.Min(t.names)
 }
 
 // NoteEnforced remembers that a namespace has received the policies of a baseline.
@@ -43,20 +52,20 @@ func (l *Ledger) NoteEnforced(baseline, namespace string) { l.note(l.enforced, b
 // NoteReleased remembers that the policies of a baseline were removed from a namespace.
 func (l *Ledger) NoteReleased(baseline, namespace string) { l.note(l.released, baseline, namespace) }
 
-func (l *Ledger) note(tallies map[string]*tally, baseline, namespace string) {
+func (l *Ledger) note(tallies map[string]*Tally, baseline, namespace string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if tallies[baseline] == nil {
-		tallies[baseline] = &tally{}
+		tallies[baseline] = &Tally{}
 	}
 	tallies[baseline].add(namespace)
 }
 
-// TakeTallies returns, in words, what happened for a baseline since the last call, and forgets it.
-func (l *Ledger) TakeTallies(baseline string) (enforced, released string) {
+// TakeTallies returns what happened for a baseline since the last call, nil for nothing, and forgets it.
+func (l *Ledger) TakeTallies(baseline string) (enforced, released *Tally) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	enforced, released = l.enforced[baseline].String(), l.released[baseline].String()
+	enforced, released = l.enforced[baseline], l.released[baseline]
 	delete(l.enforced, baseline)
 	delete(l.released, baseline)
 	return enforced, released

@@ -122,7 +122,7 @@ func TestTallies(t *testing.T) {
 	}{
 		"nothing":                     {},
 		"one":                         {enforced: []string{"a"}, wantEnforced: "1 namespace: a"},
-		"three are all named":         {enforced: []string{"c", "a", "b"}, wantEnforced: "3 namespaces: c, a, b"},
+		"three are all named":         {enforced: []string{"c", "a", "b"}, wantEnforced: "3 namespaces: a, b, c"},
 		"of more, the first three":    {released: []string{"a", "b", "c", "d"}, wantReleased: "4 namespaces: a, b, c and 1 more"},
 		"of many, the first three":    {released: []string{"a", "b", "c", "d", "e", "f"}, wantReleased: "6 namespaces: a, b, c and 3 more"},
 		"both, without mixing them":   {enforced: []string{"a"}, released: []string{"b", "c"}, wantEnforced: "1 namespace: a", wantReleased: "2 namespaces: b, c"},
@@ -140,14 +140,14 @@ func TestTallies(t *testing.T) {
 			for _, namespace := range test.released {
 				n.NoteReleased("default", namespace)
 			}
-			enforced, released := n.TakeTallies("default")
+			enforced, released := n.told("default")
 			if enforced != test.wantEnforced || released != test.wantReleased {
 				t.Errorf("got %q and %q, want %q and %q", enforced, released, test.wantEnforced, test.wantReleased)
 			}
-			if enforced, released = n.TakeTallies("default"); enforced != "" || released != "" {
+			if enforced, released = n.told("default"); enforced != "" || released != "" {
 				t.Errorf("told again: %q and %q", enforced, released)
 			}
-			if enforced, released = n.TakeTallies("other"); enforced != "1 namespace: x" || released != "1 namespace: y" {
+			if enforced, released = n.told("other"); enforced != "1 namespace: x" || released != "1 namespace: y" {
 				t.Errorf("of the other baseline: %q and %q", enforced, released)
 			}
 		})
@@ -160,7 +160,13 @@ func TestTheTalliesOfABaselineGoWithIt(t *testing.T) {
 	n.NoteEnforced("default", "a")
 	n.NoteReleased("default", "b")
 	n.Observe(ledger.Observation{Name: "default"})
-	if enforced, released := n.TakeTallies("default"); enforced != "" || released != "" {
+	if enforced, released := n.told("default"); enforced != "" || released != "" {
 		t.Errorf("a baseline created again under the name is told %q and %q", enforced, released)
 	}
+}
+
+// told returns what happened for a baseline since the last call, in words.
+func (n *notebook) told(baseline string) (enforced, released string) {
+	e, r := n.TakeTallies(baseline)
+	return e.String(), r.String()
 }

@@ -43,15 +43,16 @@ func (s *show) invite(stage *stage) {
 	for _, try := range [][2]string{
 		{"watch the baseline while you do the rest", "kubectl get cnb -w"},
 		{"a new namespace has its policies at once", "kubectl create ns mine; kubectl get netpol -n mine"},
-		{"Dana may edit all of shop, and still cannot switch it off", "kubectl --as=dana delete netpol --all -n shop; kubectl get netpol -n shop"},
+		{"Dana holds the role edit in shop, and still cannot switch it off", "kubectl --as=dana delete netpol --all -n shop; kubectl get netpol -n shop"},
 		{"what was put back, and when", "kubectl get events -n shop"},
 		{"what a baseline can say", "kubectl explain cnb.spec"},
-		{"the operator's log", "tail -f " + stage.manager.LogPath()},
+		{"the operator's log (it is a process here, not a pod), quiet unless something fails", "tail -f " + stage.manager.LogPath()},
 	} {
 		s.screen.line("")
 		s.screen.remark("# " + try[0])
 		s.screen.line("  " + s.screen.paint(cyan, try[1]))
 	}
 	s.screen.line("")
+	s.screen.line("docs/quickstart.md and docs/operating.md go on from here.")
 	s.screen.line(s.screen.paint(bold, "It runs until you press Ctrl-C here; then everything is taken away."))
 }

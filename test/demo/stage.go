@@ -45,7 +45,8 @@ func (s *stage) build(ctx context.Context) error {
 	if err := os.Setenv("KUBECACHEDIR", s.kubectlCache); err != nil {
 		return err
 	}
-	if s.environment, err = harness.Start(ctx, localcluster.Options{}); err != nil {
+	options := localcluster.Options{ControllerManagerArgs: []string{"--controllers=resourcequota-controller"}} // for whoever tries a quota
+	if s.environment, err = harness.Start(ctx, options); err != nil {
 		return err
 	}
 	s.screen.done(fmt.Sprintf("Kubernetes %s runs on this machine, and the CRD and RBAC of config/default are installed (%s)",

@@ -164,7 +164,7 @@ var _ = Describe("A baseline", func() {
 		change(ctx, baseline, func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.Mode = v1alpha1.ModeAudit })
 		audits(ctx, baseline, v1alpha1.AuditCounts{Leave: 2})
 		Expect(ready(ctx, baseline).Status.Namespaces).To(Equal(v1alpha1.NamespaceCounts{Matched: 2, Held: 2}))
-		Eventually(eventReasons).WithArguments(ctx, "ClusterNetworkBaseline", baseline.Name).Should(ContainElement(v1alpha1.EventHeld))
+		Eventually(eventReasons).WithArguments(ctx, "ClusterNetworkBaseline", baseline.Name).Should(ContainElement(v1alpha1.EventAudit))
 
 		since := time.Now()
 		deny := getPolicy(ctx, namespace.Name, v1alpha1.DefaultDenyName)

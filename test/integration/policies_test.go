@@ -59,6 +59,22 @@ var _ = Describe("A policy of ours", func() {
 		since = time.Now()
 	})
 
+	It("has each kind of damage told apart, although the recorder adds up what looks alike", func(ctx SpecContext) {
+		Expect(env.Admin.Delete(ctx, getPolicy(ctx, namespace.Name, v1alpha1.DefaultDenyName))).To(Succeed())
+		protects(ctx, baseline, namespace)
+		patch(ctx, namespace.Name, v1alpha1.DefaultDenyName, `{"spec":{"ingress":[{}]}}`)
+		protects(ctx, baseline, namespace)
+		Eventually(func() ([]string, error) {
+			list := &eventsv1.EventList{}
+			err := env.Admin.List(ctx, list, client.InNamespace(namespace.Name))
+			var notes []string
+			for i := range list.Items {
+				notes = append(notes, list.Items[i].Note)
+			}
+			return notes, err
+		}).Should(ContainElements(ContainSubstring("deleted this policy"), ContainSubstring("changed this policy")))
+	})
+
 	DescribeTable("is put back with one write after a tenant",
 		func(ctx SpecContext, name, merge string) {
 			before := getPolicy(ctx, namespace.Name, name)

@@ -33,7 +33,7 @@ const (
 	saysPattern    = "neither the name of a namespace nor the beginning of one with a single * at its end: write lower-case letters, digits and '-', as in 'ci-runner' or 'ci-*'"
 	saysNoRange    = "not an address range: write an address, a slash and a prefix length, such as 169.254.20.10/32, 10.0.0.0/8 or fd00::/64"
 	saysNotFirst   = "the address is not the first one of its range: write the first one, such as 10.1.0.0/16 instead of 10.1.2.3/16, or, for that address alone, the prefix length 32 (IPv4) or 128 (IPv6)"
-	saysOnePeer    = "write either namespace (with or without podSelector) or cidr, not both"
+	saysOnePeer    = "write namespace (with or without podSelector) or cidr: exactly one of the two"
 	saysNeedValues = "operators In and NotIn need at least one value: write values, or use Exists or DoesNotExist"
 	saysTakeNone   = "operators Exists and DoesNotExist take no values: remove values, or use In or NotIn"
 	saysNoSelector = "write a label selector, or {} for every namespace that is not protected"

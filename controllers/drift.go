@@ -180,12 +180,13 @@ func (g *driftGuard) clearAltered(namespace string) {
 	}
 }
 
-// retarget forgets what became of other policies: it says nothing about those that a namespace must have now.
+// retarget forgets what became of other policies: it says nothing about those that a namespace must have now. What was written still counts
+// for the bound.
 func (g *driftGuard) retarget(namespace string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if history, ok := g.history[namespace]; ok {
-		history.altered, history.rivals = nil, nil
+		history.altered, history.rivals, history.disturbances = nil, nil, nil
 	}
 }
 

@@ -117,14 +117,30 @@ func TestARelabelledNamespaceDoesNotWaitForAnAlteration(t *testing.T) {
 	s.admit = func(n *networkingv1.NetworkPolicy) { letIn(n) }
 	s.reconcile()
 	s.clock = noon.Add(time.Second)
-	ns := &corev1.Namespace{}
-	s.directly(func() error { return s.api.Get(t.Context(), client.ObjectKey{Name: "shop"}, ns) })
-	ns.Labels["environment"] = "staging"
-	s.directly(func() error { return s.api.Update(t.Context(), ns) })
+	s.relabel("staging")
 	s.admit = nil // even the plugin is gone
 	got := s.reconcile()
 	if len(got.writes) == 0 {
 		t.Errorf("a relabelled namespace keeps the old environment for %s, reported as %s %s: %s", got.again, got.record.State, got.record.Reason, got.record.Message)
+	}
+}
+
+// What somebody did to the policies of another baseline, or of another environment, is over.
+func TestAContestIsAboutWhatIsAskedForNow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	for i := range contestedAfter + 1 {
+		s.clock = noon.Add(time.Duration(i) * time.Second)
+		s.change(v1alpha1.DefaultDenyName, letIn)
+		s.reconcile()
+	}
+	if record, _ := s.ledger.Get("shop"); !record.Contested {
+		t.Fatal("nothing is contested: nothing is shown")
+	}
+	s.relabel("staging")
+	if got := s.reconcile(); got.record.Contested || got.record.State != ledger.Synced {
+		t.Errorf("still reported as %s %s: %s", got.record.State, got.record.Reason, got.record.Message)
 	}
 }
 
@@ -192,6 +208,15 @@ func TestAReleaseAfterAStartIsNoDisturbance(t *testing.T) {
 	if len(s.drift.history) > 0 {
 		t.Errorf("remembered a day later: %v", s.drift.history)
 	}
+}
+
+// relabel moves the namespace shop to another environment.
+func (s *site) relabel(environment string) {
+	s.t.Helper()
+	namespace := &corev1.Namespace{}
+	s.directly(func() error { return s.api.Get(s.t.Context(), client.ObjectKey{Name: "shop"}, namespace) })
+	namespace.Labels["environment"] = environment
+	s.directly(func() error { return s.api.Update(s.t.Context(), namespace) })
 }
 
 // terminate has the namespace shop deleted, and kept by a finalizer.

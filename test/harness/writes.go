@@ -28,6 +28,9 @@ func (e *Environment) OperatorWrites() ([]Write, error) {
 // Writes returns every write, oldest first.
 func (e *Environment) Writes() ([]Write, error) { return e.writes.all(e.Cluster) }
 
+// ForgetWrites lets go of what Writes keeps; the next call reads the audit log anew. It is for whoever measures the memory of this process.
+func (e *Environment) ForgetWrites() { e.writes.forget() }
+
 // writeLog is what the audit log has told so far: suites ask again and again, and the log grows long.
 type writeLog struct {
 	mu     sync.Mutex
@@ -52,6 +55,12 @@ func (l *writeLog) all(cluster *localcluster.Cluster) ([]Write, error) {
 	}
 	slices.SortStableFunc(l.writes, func(a, b Write) int { return a.At.Compare(b.At) })
 	return slices.Clone(l.writes), nil
+}
+
+func (l *writeLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reader, l.writes = nil, nil
 }
 
 func asWrite(event *auditv1.Event) (Write, bool) {

@@ -105,6 +105,7 @@ func waitSynced(ctx context.Context, g Gomega, env *harness.Environment, count i
 // settledHeap returns the live heap once it has stopped shrinking: what is on its way through connections and queues is none of it.
 func settledHeap(ctx context.Context, g Gomega, env *harness.Environment) int64 {
 	mark(ctx, g, env)
+	env.ForgetWrites() // they are in this process too
 	lowest := liveHeap()
 	unchanged := 0
 	g.Eventually(func() int {

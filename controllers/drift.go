@@ -76,6 +76,15 @@ func (g *driftGuard) wait(namespace string, p plan.Plan, inventory plan.Inventor
 	return delay
 }
 
+// owe counts writes that cannot wait any more: later ones wait for them.
+func (g *driftGuard) owe(namespace string, writes int, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if history, ok := g.history[namespace]; ok && writes > 0 {
+		history.limiter.ReserveN(now, writes)
+	}
+}
+
 // disturbed notes that somebody changed our policies in a namespace: we repaired that, or he was faster once more.
 func (g *driftGuard) disturbed(namespace string, now time.Time) {
 	g.mu.Lock()

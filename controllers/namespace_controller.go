@@ -49,9 +49,9 @@ type situation struct {
 	evidence  governance.Evidence
 	previous  ledger.Record
 	known     bool // whether there is a previous record
-	// admitted says that the bound on writes has let this reconcile pass. It is asked once: to ask again after making sure with the API
+	// admitted is how many writes the bound has let pass in this reconcile. It is asked once: to ask again after making sure with the API
 	// server would take twice as much as there ever is, where somebody has used it up.
-	admitted bool
+	admitted int
 	// again is when to look again because the inventory has in it what the cache does not show yet.
 	again time.Duration
 }

@@ -63,11 +63,15 @@ func (r *namespaceReconciler) mustWait(seen *situation, target ledger.Record, st
 
 // admit returns how long the bound on writes has a plan wait; 0 for not at all.
 func (r *namespaceReconciler) admit(seen *situation, steps plan.Plan) time.Duration {
-	if seen.admitted {
+	name, now := seen.namespace.Name, r.now()
+	if seen.admitted > 0 {
+		r.drift.owe(name, steps.Len()-seen.admitted, now)
 		return 0
 	}
-	wait := r.drift.wait(seen.namespace.Name, steps, seen.inventory, r.now())
-	seen.admitted = wait == 0
+	wait := r.drift.wait(name, steps, seen.inventory, now)
+	if wait == 0 {
+		seen.admitted = steps.Len()
+	}
 	return wait
 }
 

@@ -38,13 +38,8 @@ func (t *Tally) String() string {
 	return text
 }
 
-// First returns the name of one of the namespaces, "" if there is none.
-func (t *Tally) First() string {
-	if t == nil || t.count == 0 {
-		return ""
-	}
-	return slices.Min(t.names)
-}
+// First returns the first of the namespaces that it names.
+func (t *Tally) First() string { return slices.Min(t.names) }
 
 // NoteEnforced remembers that a namespace has received the policies of a baseline.
 func (l *Ledger) NoteEnforced(baseline, namespace string) { l.note(l.enforced, baseline, namespace) }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,10 +10,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netbaseline/netbaseline/test/harness"
 )
@@ -23,14 +18,10 @@ import (
 type meters struct {
 	metrics, probes string // addresses
 	token           string
-	client          *http.Client
 }
 
 func newMeters(ctx context.Context, environment *harness.Environment) (*meters, error) {
-	m := &meters{client: &http.Client{
-		Timeout:   10 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // the certificate is made at each start
-	}}
+	m := &meters{}
 	for _, address := range []*string{&m.metrics, &m.probes} {
 		free, err := harness.FreeAddress(ctx)
 		if err != nil {
@@ -38,22 +29,13 @@ func newMeters(ctx context.Context, environment *harness.Environment) (*meters, 
 		}
 		*address = free
 	}
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "scraper"}}
-	if err := environment.Admin.Create(ctx, account); err != nil {
+	var err error
+	if m.token, err = environment.Token(ctx, "scraper"); err != nil {
 		return nil, fmt.Errorf("set up scraping: %w", err)
 	}
-	if err := environment.Admin.Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: account.Name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "netbaseline-metrics-reader"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
-	}); err != nil {
+	if err := environment.LetReadMetrics(ctx, "scraper"); err != nil {
 		return nil, fmt.Errorf("set up scraping: %w", err)
 	}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(24 * 60 * 60))}}
-	if err := environment.Admin.SubResource("token").Create(ctx, account, request); err != nil {
-		return nil, fmt.Errorf("set up scraping: %w", err)
-	}
-	m.token = request.Status.Token
 	return m, nil
 }
 
@@ -67,12 +49,7 @@ func (m *meters) ready(ctx context.Context) error {
 }
 
 func (m *meters) get(ctx context.Context, url string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Authorization", "Bearer "+m.token)
-	response, err := m.client.Do(request)
+	response, err := harness.Get(ctx, url, m.token)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/controllers"
@@ -88,11 +87,11 @@ func (s *stage) startManager(ctx context.Context) error {
 }
 
 func (s *stage) hasLeader(ctx context.Context) error {
-	lease := &coordinationv1.Lease{}
-	if err := s.environment.Admin.Get(ctx, client.ObjectKey{Namespace: harness.OperatorNamespace, Name: harness.LeaseName}, lease); err != nil {
+	leader, err := s.environment.Leader(ctx)
+	if err != nil {
 		return err
 	}
-	if lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "" {
+	if leader == "" {
 		return errors.New("no leader yet")
 	}
 	return nil

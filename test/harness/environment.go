@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,15 +14,14 @@ import (
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/controllers"
 	"github.com/netbaseline/netbaseline/internal/localcluster"
+	"github.com/netbaseline/netbaseline/test/manifests"
 )
 
 // What config/default names the operator's namespace, its service account and our CustomResourceDefinition, and the manager its lease.
@@ -81,14 +79,11 @@ func (e *Environment) install(ctx context.Context) error {
 		return fmt.Errorf("make a client: %w", err)
 	}
 	e.Admin = admin
-	manifests, err := e.Kubectl(ctx, "kustomize", RepositoryPath("config/default"))
+	shipped, err := e.Kubectl(ctx, "kustomize", RepositoryPath("config/default"))
 	if err != nil {
 		return err
 	}
-	if err := e.applyAll(ctx, manifests); err != nil {
-		return err
-	}
-	if _, err := e.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd/"+CRDName); err != nil {
+	if err := e.applyAll(ctx, shipped); err != nil {
 		return err
 	}
 	if err := e.waitPublished(ctx); err != nil {
@@ -105,8 +100,7 @@ func (e *Environment) install(ctx context.Context) error {
 	return nil
 }
 
-// waitPublished waits until kubectl knows the kind and its schema. The API server publishes both some time after a new
-// CustomResourceDefinition is established.
+// waitPublished waits until kubectl knows the kind and its schema, which the API server publishes when it serves the kind, or some time after.
 func (e *Environment) waitPublished(ctx context.Context) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
@@ -119,17 +113,12 @@ func (e *Environment) waitPublished(ctx context.Context) error {
 	return nil
 }
 
-func (e *Environment) applyAll(ctx context.Context, manifests string) error {
-	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("decode manifests: %w", err)
-		}
+func (e *Environment) applyAll(ctx context.Context, text string) error {
+	objects, err := manifests.Objects(text)
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
 		// The manager runs here and not in a pod. Its pods' own NetworkPolicy would be in the way of suites that look at all policies.
 		if kind := object.GetKind(); kind == "Deployment" || kind == "NetworkPolicy" {
 			continue
@@ -138,6 +127,7 @@ func (e *Environment) applyAll(ctx context.Context, manifests string) error {
 			return fmt.Errorf("install %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
+	return nil
 }
 
 // OperatorConfig returns a fresh copy of a client configuration for the operator's own service account.

@@ -1,17 +1,15 @@
 package install_test
 
 import (
-	"errors"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/netbaseline/netbaseline/test/harness"
+	"github.com/netbaseline/netbaseline/test/manifests"
 )
 
 const (
@@ -31,22 +29,14 @@ func rendered(t *testing.T, script string) objects {
 	return parse(t, mustRun(t, script))
 }
 
-func parse(t *testing.T, manifests string) objects {
+func parse(t *testing.T, text string) objects {
 	t.Helper()
+	all, err := manifests.Objects(text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := objects{}
-	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			return found
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(object.Object) == 0 {
-			continue
-		}
+	for _, object := range all {
 		key := strings.Join(slices.DeleteFunc([]string{object.GetKind(), object.GetNamespace(), object.GetName()},
 			func(part string) bool { return part == "" }), " ")
 		if found[key] != nil {
@@ -54,6 +44,7 @@ func parse(t *testing.T, manifests string) objects {
 		}
 		found[key] = object
 	}
+	return found
 }
 
 // only returns the objects of some kinds.

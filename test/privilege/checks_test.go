@@ -2,10 +2,8 @@ package privilege_test
 
 import (
 	"context"
-	"crypto/tls"
 	"net/http"
 	"slices"
-	"time"
 
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/harness"
 	"github.com/netbaseline/netbaseline/test/privilege"
 )
 
@@ -135,7 +134,7 @@ var checks = map[string]check{
 	takesLease: {done: (*scene).leads},
 	"takes the lease where there is none yet": {
 		before: func(s *scene) {
-			none := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: lease.Namespace, Name: lease.Name}}
+			none := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: harness.OperatorNamespace, Name: harness.LeaseName}}
 			s.g.Expect(client.IgnoreNotFound(env.Admin.Delete(s.ctx, none))).To(Succeed())
 		},
 		done: (*scene).leads,
@@ -145,7 +144,7 @@ var checks = map[string]check{
 		done:   func(s *scene) bool { return s.tellings() > s.told },
 	},
 	metricsOf: {done: func(s *scene) bool {
-		code, err := get(s.manager.Metrics+"/metrics", s.token)
+		code, err := harness.GetStatus(s.ctx, s.manager.Metrics+"/metrics", s.token)
 		return err == nil && code == http.StatusOK
 	}},
 }
@@ -233,13 +232,8 @@ func (s *scene) leads() bool {
 // tellings is how many events say that somebody has become the leader.
 func (s *scene) tellings() int {
 	list := &corev1.EventList{}
-	s.g.Expect(env.Admin.List(s.ctx, list, client.InNamespace(lease.Namespace))).To(Succeed())
+	s.g.Expect(env.Admin.List(s.ctx, list, client.InNamespace(harness.OperatorNamespace))).To(Succeed())
 	return len(slices.DeleteFunc(list.Items, func(event corev1.Event) bool {
-		return event.Reason != "LeaderElection" || event.InvolvedObject.Name != lease.Name
+		return event.Reason != "LeaderElection" || event.InvolvedObject.Name != harness.LeaseName
 	}))
-}
-
-var anyCertificate = &http.Client{
-	Timeout:   10 * time.Second,
-	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // the certificate is made at each start
 }

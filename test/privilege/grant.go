@@ -1,16 +1,14 @@
 package privilege
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/netbaseline/netbaseline/test/manifests"
 )
 
 // Grant is a permission that a role gives.
@@ -22,10 +20,10 @@ type Grant struct {
 	Name string
 }
 
-// Grants returns what the roles in manifests give to a service account, one grant for each name of an object.
-func Grants(manifests, namespace, account string) ([]Grant, error) {
+// Grants returns what the roles in a text of manifests give to a service account, one grant for each name of an object.
+func Grants(text, namespace, account string) ([]Grant, error) {
 	var all roles
-	if err := all.read(manifests); err != nil {
+	if err := all.read(text); err != nil {
 		return nil, err
 	}
 	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account}
@@ -54,22 +52,18 @@ type roles struct {
 	bindings []rbacv1.ClusterRoleBinding
 }
 
-func (r *roles) read(manifests string) error {
+func (r *roles) read(text string) error {
 	r.rules = map[string][]rbacv1.PolicyRule{}
-	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("decode manifests: %w", err)
-		}
+	objects, err := manifests.Objects(text)
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
 		if err := r.add(object); err != nil {
 			return fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
+	return nil
 }
 
 // add notes a role or a binding. Those of a namespace have the same fields as those of the cluster.

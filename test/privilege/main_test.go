@@ -14,7 +14,6 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -95,7 +94,7 @@ func startManager(t *testing.T, g Gomega) *manager {
 // leads waits until the manager has filled its caches and works.
 func (m *manager) leads(t *testing.T, g Gomega) {
 	t.Helper()
-	g.Eventually(func() (int, error) { return get(m.Probes+"/readyz", "") }).Should(Equal(http.StatusOK))
+	g.Eventually(func() (int, error) { return harness.GetStatus(t.Context(), m.Probes+"/readyz", "") }).Should(Equal(http.StatusOK))
 	g.Eventually(leaseHeld).WithArguments(t.Context()).Should(BeTrue())
 }
 
@@ -130,29 +129,10 @@ func (m *manager) refusals(permission privilege.Permission) (times []time.Time, 
 	return times, nil
 }
 
-var lease = client.ObjectKey{Namespace: harness.OperatorNamespace, Name: harness.LeaseName}
-
 // leaseHeld says whether somebody leads. A manager that ends gives the lease up.
 func leaseHeld(ctx context.Context) (bool, error) {
-	found := &coordinationv1.Lease{}
-	err := client.IgnoreNotFound(env.Admin.Get(ctx, lease, found))
-	return found.Spec.HolderIdentity != nil && *found.Spec.HolderIdentity != "", err
-}
-
-// get returns the status code of an answer.
-func get(url, token string) (int, error) {
-	request, err := http.NewRequest(http.MethodGet, url, http.NoBody) //nolint:noctx // the client has a timeout
-	if err != nil {
-		return 0, err
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := anyCertificate.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	return response.StatusCode, response.Body.Close()
+	leader, err := env.Leader(ctx)
+	return leader != "", client.IgnoreNotFound(err)
 }
 
 // name gives what a suite makes a name that is its own.

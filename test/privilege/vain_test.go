@@ -10,11 +10,8 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/test/builder"
@@ -87,16 +84,10 @@ func set(t *testing.T, count int) (scenes []*scene) {
 
 // scraper makes an account that may read metrics, and returns its token.
 func scraper(t *testing.T, g Gomega) string {
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "scraper"}}
-	g.Expect(env.Admin.Create(t.Context(), account)).To(Succeed())
-	g.Expect(env.Admin.Create(t.Context(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: account.Name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "netbaseline-metrics-reader"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
-	})).To(Succeed())
-	request := &authenticationv1.TokenRequest{}
-	g.Expect(env.Admin.SubResource("token").Create(t.Context(), account, request)).To(Succeed())
-	return request.Status.Token
+	token, err := env.Token(t.Context(), "scraper")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(env.LetReadMetrics(t.Context(), "scraper")).To(Succeed())
+	return token
 }
 
 // fails has the operator try without the permission.

@@ -4,7 +4,6 @@ package process_test
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -14,11 +13,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,8 +32,8 @@ func TestTheManagerAsAProgram(t *testing.T) {
 	t.Cleanup(func() { g.Expect(env.Stop()).To(Succeed()) })
 	manager := start(t, g, env, build(t, g))
 
-	g.Eventually(status).WithArguments(manager.Probes+"/healthz", "").Should(Equal(http.StatusOK))
-	g.Eventually(status).WithArguments(manager.Probes+"/readyz", "").Should(Equal(http.StatusOK))
+	g.Eventually(harness.GetStatus).WithArguments(ctx, manager.Probes+"/healthz", "").Should(Equal(http.StatusOK))
+	g.Eventually(harness.GetStatus).WithArguments(ctx, manager.Probes+"/readyz", "").Should(Equal(http.StatusOK))
 	g.Expect(env.Admin.Create(ctx, builder.Baseline("default").Obj())).To(Succeed())
 	_, err = env.Kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=30s", "cnb/default")
 	g.Expect(err).NotTo(HaveOccurred(), "the shipped RBAC must suffice, for the lease too")
@@ -76,17 +71,16 @@ func expectOurName(ctx context.Context, g Gomega, env *harness.Environment) {
 }
 
 func expectGuardedMetrics(ctx context.Context, g Gomega, env *harness.Environment, manager *harness.Program) {
-	url := manager.Metrics + "/metrics"
-	g.Eventually(status).WithArguments(url, "").Should(Equal(http.StatusUnauthorized), "nobody in particular")
-	stranger, reader := token(ctx, g, env, "stranger"), token(ctx, g, env, "reader")
-	g.Expect(env.Admin.Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "metrics-reader"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "netbaseline-metrics-reader"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: "reader"}},
-	})).To(Succeed())
-	g.Expect(status(url, stranger)).To(Equal(http.StatusForbidden), "somebody without the right")
-	g.Eventually(status).WithArguments(url, reader).Should(Equal(http.StatusOK), "somebody with it")
-	g.Expect(body(url, reader)).To(And(
+	url, status := manager.Metrics+"/metrics", harness.GetStatus
+	g.Eventually(status).WithArguments(ctx, url, "").Should(Equal(http.StatusUnauthorized), "nobody in particular")
+	stranger, err := env.Token(ctx, "stranger")
+	g.Expect(err).NotTo(HaveOccurred())
+	reader, err := env.Token(ctx, "reader")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(env.LetReadMetrics(ctx, "reader")).To(Succeed())
+	g.Expect(status(ctx, url, stranger)).To(Equal(http.StatusForbidden), "somebody without the right")
+	g.Eventually(status).WithArguments(ctx, url, reader).Should(Equal(http.StatusOK), "somebody with it")
+	g.Expect(body(ctx, url, reader)).To(And(
 		ContainSubstring(`netbaseline_namespaces{baseline="default",state="synced"} 1`), // the namespace default; all others are protected
 		ContainSubstring(`netbaseline_policy_writes_total{operation="create"} 3`),
 		ContainSubstring("netbaseline_drift_repairs_total 0"),
@@ -98,9 +92,8 @@ func expectGuardedMetrics(ctx context.Context, g Gomega, env *harness.Environmen
 // expectLeaderElected waits until the lease has a holder, or, because it is given up at the end, none.
 func expectLeaderElected(ctx context.Context, g Gomega, env *harness.Environment, held bool) {
 	g.Eventually(func() (bool, error) {
-		lease := &coordinationv1.Lease{}
-		err := env.Admin.Get(ctx, client.ObjectKey{Namespace: harness.OperatorNamespace, Name: harness.LeaseName}, lease)
-		return lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "", err
+		leader, err := env.Leader(ctx)
+		return leader != "", err
 	}).Should(Equal(held))
 }
 
@@ -118,40 +111,8 @@ func expectStructuredLogs(g Gomega, path string) {
 	g.Expect(lines).To(And(BeNumerically(">", 0), BeNumerically("<", 50)), "a start and an end, and nothing in between")
 }
 
-func token(ctx context.Context, g Gomega, env *harness.Environment, name string) string {
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
-	g.Expect(env.Admin.Create(ctx, account)).To(Succeed())
-	request := &authenticationv1.TokenRequest{}
-	g.Expect(env.Admin.SubResource("token").Create(ctx, account, request)).To(Succeed())
-	return request.Status.Token
-}
-
-var anyCertificate = &http.Client{
-	Timeout:   10 * time.Second,
-	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // the certificate is made at each start
-}
-
-func get(url, bearer string) (*http.Response, error) {
-	request, err := http.NewRequest(http.MethodGet, url, http.NoBody) //nolint:noctx // the client has a timeout
-	if err != nil {
-		return nil, err
-	}
-	if bearer != "" {
-		request.Header.Set("Authorization", "Bearer "+bearer)
-	}
-	return anyCertificate.Do(request)
-}
-
-func status(url, bearer string) (int, error) {
-	response, err := get(url, bearer)
-	if err != nil {
-		return 0, err
-	}
-	return response.StatusCode, response.Body.Close()
-}
-
-func body(url, bearer string) (string, error) {
-	response, err := get(url, bearer)
+func body(ctx context.Context, url, token string) (string, error) {
+	response, err := harness.Get(ctx, url, token)
 	if err != nil {
 		return "", err
 	}

@@ -2,7 +2,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,11 +13,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	controllermetrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/netbaseline/netbaseline/controllers"
 	"github.com/netbaseline/netbaseline/internal/fence"
-	"github.com/netbaseline/netbaseline/internal/metricsguard"
+	"github.com/netbaseline/netbaseline/internal/metricsserver"
 )
 
 // defaultNamespace is where config/default installs the operator.
@@ -101,6 +100,10 @@ func run(o *options) error {
 		return err
 	}
 	ctx := ctrl.SetupSignalHandler()
+	served := metricsserver.Options{Address: o.metricsAddress, Secure: o.metricsSecure, CertDir: o.metricsCertDir}
+	if err := metricsserver.AddTo(ctx, mgr, served); err != nil {
+		return err
+	}
 	ready := func(request *http.Request) error {
 		if !mgr.GetCache().WaitForCacheSync(request.Context()) {
 			return errors.New("the caches are not filled yet")
@@ -117,7 +120,7 @@ func (o *options) manager() ctrl.Options {
 	return ctrl.Options{
 		Scheme:                  controllers.NewScheme(),
 		Cache:                   controllers.CacheOptions(),
-		Metrics:                 o.metrics(),
+		Metrics:                 controllermetrics.Options{BindAddress: "0"}, // internal/metricsserver serves them
 		HealthProbeBindAddress:  o.probeAddress,
 		LeaderElection:          o.leaderElect,
 		LeaderElectionID:        leaseName,
@@ -129,18 +132,4 @@ func (o *options) manager() ctrl.Options {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       new(gracefulShutdown),
 	}
-}
-
-func (o *options) metrics() metricsserver.Options {
-	served := metricsserver.Options{
-		BindAddress:   o.metricsAddress,
-		SecureServing: o.metricsSecure,
-		CertDir:       o.metricsCertDir,
-		// HTTP/2 is of no use to a scraper and has had its share of denial-of-service vulnerabilities.
-		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
-	}
-	if o.metricsSecure {
-		served.FilterProvider = metricsguard.Provide
-	}
-	return served
 }

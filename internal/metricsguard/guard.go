@@ -1,5 +1,8 @@
-// Package metricsguard lets those read the metrics whom Kubernetes lets: it asks the API server who a bearer token belongs to, and
-// whether he may get the path. It owns no right of its own and knows nothing of what it guards.
+// Package metricsguard lets those read the metrics whom Kubernetes lets: it asks the API server who owns a bearer token, and whether
+// the owner may get the path. It owns no right of its own and knows nothing of what it guards.
+//
+// Anyone who reaches the port can have it ask. What it asks is charged to the operator's account, beside the operator's own writes, so
+// it is bounded: see reviews.
 //
 // controller-runtime's own filter does the same with k8s.io/apiserver, and links a third of an API server into the manager: see
 // docs/decisions/2026-11-25-metrics-guard.md.
@@ -15,32 +18,25 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/singleflight"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/cache"
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-const (
-	// allowedFor and deniedFor are how long a decision is remembered, so that a scrape every few seconds is no request to the API server
-	// each. A right that is withdrawn works for a minute more, as a token does in Kubernetes' own components.
-	allowedFor = time.Minute
-	deniedFor  = 10 * time.Second
-	// remembered bounds how many decisions are: many more than there are scrapers.
-	remembered = 256
-	// askFor bounds how long the API server may take to answer, well below the usual timeout of a scrape.
-	askFor = 5 * time.Second
-)
+// askFor bounds how long the API server may take to answer, well below the usual timeout of a scrape.
+const askFor = 5 * time.Second
 
 // Guard answers whether a token may get a path.
 type Guard struct {
-	reviews   authenticationclient.TokenReviewInterface
-	access    authorizationclient.SubjectAccessReviewInterface
-	decisions *cache.LRUExpireCache
+	tokens  authenticationclient.TokenReviewInterface
+	access  authorizationclient.SubjectAccessReviewInterface
+	memory  *memory
+	turns   *turns
+	reviews singleflight.Group
 }
 
 // decision is the status code that a request is answered with, and whose it was.
@@ -49,14 +45,17 @@ type decision struct {
 	user string
 }
 
+// question is what a decision answers.
+type question struct{ token, verb, path string }
+
 // New returns a guard that asks through these clients.
-func New(reviews authenticationclient.TokenReviewInterface, access authorizationclient.SubjectAccessReviewInterface) *Guard {
-	return &Guard{reviews: reviews, access: access, decisions: cache.NewLRUExpireCache(remembered)}
+func New(tokens authenticationclient.TokenReviewInterface, access authorizationclient.SubjectAccessReviewInterface) *Guard {
+	return &Guard{tokens: tokens, access: access, memory: newMemory(), turns: newTurns()}
 }
 
-// Provide is a metricsserver.Options.FilterProvider. The account of the client must be allowed to create TokenReviews and
-// SubjectAccessReviews.
-func Provide(config *rest.Config, client *http.Client) (metricsserver.Filter, error) {
+// ForConfig returns a guard that asks the API server of a client configuration, whose account must be allowed to create TokenReviews
+// and SubjectAccessReviews.
+func ForConfig(config *rest.Config, client *http.Client) (*Guard, error) {
 	authentication, err := authenticationclient.NewForConfigAndClient(config, client)
 	if err != nil {
 		return nil, fmt.Errorf("guard the metrics: %w", err)
@@ -65,53 +64,78 @@ func Provide(config *rest.Config, client *http.Client) (metricsserver.Filter, er
 	if err != nil {
 		return nil, fmt.Errorf("guard the metrics: %w", err)
 	}
-	return New(authentication.TokenReviews(), authorization.SubjectAccessReviews()).Filter, nil
+	return New(authentication.TokenReviews(), authorization.SubjectAccessReviews()), nil
 }
 
-// Filter puts the guard before a handler.
-func (g *Guard) Filter(log logr.Logger, next http.Handler) (http.Handler, error) {
+// Protect puts the guard before a handler.
+func (g *Guard) Protect(log logr.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		made, err := g.decide(request)
+		made, err := g.decide(request.Context(), request)
+		if err == nil && made.code == http.StatusOK {
+			next.ServeHTTP(w, request)
+			return
+		}
+		// Connections are few, and are kept for those who may read.
+		w.Header().Set("Connection", "close")
 		switch {
 		case err != nil:
 			log.Error(err, "Could not ask the API server who may read metrics")
-			http.Error(w, "The API server did not say whether you may read this", http.StatusInternalServerError)
-		case made.code == http.StatusUnauthorized:
-			http.Error(w, "Send a bearer token that the API server accepts", made.code)
+			http.Error(w, "The API server did not answer whether you may read this", http.StatusInternalServerError)
+		case made.code == http.StatusTooManyRequests:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "Too many tokens that are not known yet are being reviewed: try again", made.code)
 		case made.code == http.StatusForbidden:
 			http.Error(w, fmt.Sprintf("%q may not %s %s", made.user, verb(request), request.URL.Path), made.code)
 		default:
-			next.ServeHTTP(w, request)
+			http.Error(w, "Send a bearer token that the API server accepts", made.code)
 		}
-	}), nil
+	})
 }
 
-func (g *Guard) decide(request *http.Request) (decision, error) {
+func (g *Guard) decide(ctx context.Context, request *http.Request) (decision, error) {
 	token, ok := bearer(request)
 	if !ok {
 		return decision{code: http.StatusUnauthorized}, nil
 	}
-	key := [sha256.Size]byte(sha256.Sum256([]byte(verb(request) + " " + request.URL.Path + " " + token)))
-	if known, ok := g.decisions.Get(key); ok {
-		return known.(decision), nil //nolint:forcetypeassert // only decisions are put in
+	asked := question{token: token, verb: verb(request), path: request.URL.Path}
+	key := asked.key()
+	if known, ok := g.memory.get(key); ok {
+		return known, nil
 	}
-	ctx, cancel := context.WithTimeout(request.Context(), askFor)
-	defer cancel()
-	made, err := g.ask(ctx, token, verb(request), request.URL.Path)
+	// Requests with the same token share one review. It is nobody's own, so it goes on when the first of them is given up.
+	ctx = context.WithoutCancel(ctx)
+	made, err, _ := g.reviews.Do(key, func() (any, error) {
+		if known, ok := g.memory.get(key); ok { // from a review that ended just now
+			return known, nil
+		}
+		return g.review(ctx, key, asked)
+	})
 	if err != nil {
 		return decision{}, err
 	}
-	keep := deniedFor
-	if made.code == http.StatusOK {
-		keep = allowedFor
+	return made.(decision), nil //nolint:forcetypeassert // the function above returns nothing else
+}
+
+// review asks the API server when there is a turn for it, and remembers the answer.
+func (g *Guard) review(ctx context.Context, key string, asked question) (decision, error) {
+	end, ok := g.turns.take(g.memory.returning(key))
+	if !ok {
+		return decision{code: http.StatusTooManyRequests}, nil
 	}
-	g.decisions.Add(key, made, keep)
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	made, err := g.ask(ctx, asked)
+	if err != nil {
+		return decision{}, err
+	}
+	g.memory.add(key, made)
 	return made, nil
 }
 
-// ask has the API server say who a token belongs to, and whether he may.
-func (g *Guard) ask(ctx context.Context, token, verb, path string) (decision, error) {
-	review, err := g.reviews.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+// ask has the API server answer who owns a token, and whether the owner may.
+func (g *Guard) ask(ctx context.Context, asked question) (decision, error) {
+	review, err := g.tokens.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: asked.token}}, metav1.CreateOptions{})
 	if err != nil {
 		return decision{}, fmt.Errorf("review a token: %w", err)
 	}
@@ -125,7 +149,7 @@ func (g *Guard) ask(ctx context.Context, token, verb, path string) (decision, er
 	}
 	access, err := g.access.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user.Username, UID: user.UID, Groups: user.Groups, Extra: extra,
-		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: path, Verb: verb},
+		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: asked.path, Verb: asked.verb},
 	}}, metav1.CreateOptions{})
 	if err != nil {
 		return decision{}, fmt.Errorf("review the access of %q: %w", user.Username, err)
@@ -134,6 +158,12 @@ func (g *Guard) ask(ctx context.Context, token, verb, path string) (decision, er
 		return decision{code: http.StatusForbidden, user: user.Username}, nil
 	}
 	return decision{code: http.StatusOK, user: user.Username}, nil
+}
+
+// key stands for a question in memory, where tokens have no business.
+func (q question) key() string {
+	sum := sha256.Sum256([]byte(q.verb + " " + q.path + " " + q.token))
+	return string(sum[:])
 }
 
 func bearer(request *http.Request) (token string, ok bool) {

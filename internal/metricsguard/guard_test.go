@@ -1,60 +1,76 @@
 package metricsguard_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/fake"
-	clienttesting "k8s.io/client-go/testing"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
+	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 
 	"github.com/netbaseline/netbaseline/internal/metricsguard"
 )
 
-// cluster answers reviews: it knows one token, and whether its owner may.
+// cluster answers reviews: it knows one token, and whether its owner may. client-go's fake would answer one at a time.
 type cluster struct {
-	*fake.Clientset
 	allowed, denied   bool
 	tokens, accesses  error
 	askedAccess       authorizationv1.SubjectAccessReviewSpec
-	reviews, requests int
+	reviews, requests atomic.Int32
+	// pending, if there is one, holds each review of a token until it can be received from.
+	pending chan struct{}
 }
 
-func newCluster() *cluster {
-	c := &cluster{Clientset: fake.NewClientset(), allowed: true}
-	c.PrependReactor("create", "tokenreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		c.reviews++
-		review := action.(clienttesting.CreateAction).GetObject().(*authenticationv1.TokenReview).DeepCopy()
-		if review.Spec.Token == "good" {
-			review.Status = authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{
-				Username: "prometheus", UID: "7", Groups: []string{"scrapers"}, Extra: map[string]authenticationv1.ExtraValue{"scope": {"all"}},
-			}}
+type tokenReviews struct {
+	authenticationclient.TokenReviewInterface
+	*cluster
+}
+
+type accessReviews struct {
+	authorizationclient.SubjectAccessReviewInterface
+	*cluster
+}
+
+func newCluster() *cluster { return &cluster{allowed: true} }
+
+func (c tokenReviews) Create(ctx context.Context, review *authenticationv1.TokenReview, _ metav1.CreateOptions) (*authenticationv1.TokenReview, error) {
+	c.reviews.Add(1)
+	if c.pending != nil {
+		select {
+		case <-c.pending:
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		return true, review, c.tokens
-	})
-	c.PrependReactor("create", "subjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview).DeepCopy()
-		c.askedAccess = review.Spec
-		review.Status = authorizationv1.SubjectAccessReviewStatus{Allowed: c.allowed, Denied: c.denied}
-		return true, review, c.accesses
-	})
-	return c
+	}
+	review = review.DeepCopy()
+	if review.Spec.Token == "good" {
+		review.Status = authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{
+			Username: "prometheus", UID: "7", Groups: []string{"scrapers"}, Extra: map[string]authenticationv1.ExtraValue{"scope": {"all"}},
+		}}
+	}
+	return review, c.tokens
 }
 
-func (c *cluster) guarded(t *testing.T) http.Handler {
-	t.Helper()
-	guard := metricsguard.New(c.AuthenticationV1().TokenReviews(), c.AuthorizationV1().SubjectAccessReviews())
-	handler, err := guard.Filter(logr.Discard(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { c.requests++ }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return handler
+func (c accessReviews) Create(
+	_ context.Context, review *authorizationv1.SubjectAccessReview, _ metav1.CreateOptions,
+) (*authorizationv1.SubjectAccessReview, error) {
+	review = review.DeepCopy()
+	c.askedAccess = review.Spec
+	review.Status = authorizationv1.SubjectAccessReviewStatus{Allowed: c.allowed, Denied: c.denied}
+	return review, c.accesses
+}
+
+func (c *cluster) guarded() http.Handler {
+	guard := metricsguard.New(tokenReviews{cluster: c}, accessReviews{cluster: c})
+	return guard.Protect(logr.Discard(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { c.requests.Add(1) }))
 }
 
 func get(handler http.Handler, authorization string) int {
@@ -84,7 +100,7 @@ func TestWhoMayReadMetrics(t *testing.T) {
 		"a good token whose owner may not":           {authorization: "Bearer good", change: func(c *cluster) { c.allowed = false }, want: http.StatusForbidden},
 		"allowed by one and denied by another":       {authorization: "Bearer good", change: func(c *cluster) { c.denied = true }, want: http.StatusForbidden},
 		"the API server does not say who it is":      {authorization: "Bearer good", change: func(c *cluster) { c.tokens = unavailable }, want: http.StatusInternalServerError},
-		"the API server does not say whether he may": {authorization: "Bearer good", change: func(c *cluster) { c.accesses = unavailable }, want: http.StatusInternalServerError},
+		"the API server does not say whether it may": {authorization: "Bearer good", change: func(c *cluster) { c.accesses = unavailable }, want: http.StatusInternalServerError},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -93,11 +109,11 @@ func TestWhoMayReadMetrics(t *testing.T) {
 			if test.change != nil {
 				test.change(c)
 			}
-			if got := get(c.guarded(t), test.authorization); got != test.want {
+			if got := get(c.guarded(), test.authorization); got != test.want {
 				t.Errorf("status %d, want %d", got, test.want)
 			}
-			if passed := c.requests == 1; passed != (test.want == http.StatusOK) {
-				t.Errorf("%d requests got through", c.requests)
+			if passed := c.requests.Load() == 1; passed != (test.want == http.StatusOK) {
+				t.Errorf("%d requests got through", c.requests.Load())
 			}
 		})
 	}
@@ -106,7 +122,7 @@ func TestWhoMayReadMetrics(t *testing.T) {
 func TestTheAccessOfTheOwnerIsAskedFor(t *testing.T) {
 	t.Parallel()
 	c := newCluster()
-	get(c.guarded(t), "Bearer good")
+	get(c.guarded(), "Bearer good")
 	want := authorizationv1.SubjectAccessReviewSpec{
 		User: "prometheus", UID: "7", Groups: []string{"scrapers"}, Extra: map[string]authorizationv1.ExtraValue{"scope": {"all"}},
 		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: "/metrics", Verb: "get"},
@@ -119,7 +135,7 @@ func TestTheAccessOfTheOwnerIsAskedFor(t *testing.T) {
 func TestADecisionIsRememberedAndAnErrorIsNot(t *testing.T) {
 	t.Parallel()
 	c := newCluster()
-	handler := c.guarded(t)
+	handler := c.guarded()
 	c.tokens = errors.New("unavailable")
 	get(handler, "Bearer good")
 	c.tokens = nil
@@ -131,7 +147,7 @@ func TestADecisionIsRememberedAndAnErrorIsNot(t *testing.T) {
 			t.Errorf("status %d", got)
 		}
 	}
-	if c.reviews != 3 {
-		t.Errorf("%d reviews, want the failed one and one for each token", c.reviews)
+	if c.reviews.Load() != 3 {
+		t.Errorf("%d reviews, want the failed one and one for each token", c.reviews.Load())
 	}
 }

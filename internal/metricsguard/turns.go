@@ -1,0 +1,57 @@
+package metricsguard
+
+import "golang.org/x/time/rate"
+
+const (
+	// atOnce is how many reviews may be under way. They share the operator's turns at the API server with its own writes.
+	atOnce = 4
+	// strangersAtOnce, strangersEachSecond and strangersInBurst bound the reviews of tokens that have not been allowed lately. One
+	// turn is left to those that have: a scraper is to be reviewed again each minute, also while strangers keep coming.
+	strangersAtOnce     = atOnce - 1
+	strangersEachSecond = 10
+	strangersInBurst    = 20
+)
+
+// turns bounds how many reviews are under way, and how many strangers can cause.
+type turns struct {
+	all, strangers chan struct{}
+	pace           *rate.Limiter
+}
+
+func newTurns() *turns {
+	return &turns{
+		all:       make(chan struct{}, atOnce),
+		strangers: make(chan struct{}, strangersAtOnce),
+		pace:      rate.NewLimiter(strangersEachSecond, strangersInBurst),
+	}
+}
+
+// take takes a turn, which the caller ends. It does not wait: whoever gets none is better told to come back than kept on one of few
+// connections.
+func (t *turns) take(returning bool) (end func(), ok bool) {
+	if returning {
+		return occupy(t.all)
+	}
+	leaveStrangers, ok := occupy(t.strangers)
+	if !ok {
+		return nil, false
+	}
+	leaveAll, ok := occupy(t.all)
+	if ok && t.pace.Allow() {
+		return func() { leaveAll(); leaveStrangers() }, true
+	}
+	if ok {
+		leaveAll()
+	}
+	leaveStrangers()
+	return nil, false
+}
+
+func occupy(room chan struct{}) (leave func(), ok bool) {
+	select {
+	case room <- struct{}{}:
+		return func() { <-room }, true
+	default:
+		return nil, false
+	}
+}

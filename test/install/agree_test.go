@@ -1,6 +1,7 @@
 package install_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,11 +9,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-const namespaceKey = "Namespace netbaseline-system"
+const (
+	namespaceKey     = "Namespace netbaseline-system"
+	networkPolicyKey = "NetworkPolicy netbaseline-system netbaseline-controller-manager"
+	// fromMonitoring are the peers that config/overlays/prometheus lets reach the metrics port.
+	fromMonitoring = `[{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]`
+)
 
 // The two differences that there have to be: Helm cannot bring the namespace that it keeps the release in, and only Helm
 // understands that it is to keep the CustomResourceDefinition.
@@ -32,9 +39,12 @@ func asHelm(t *testing.T, kustomized objects) objects {
 
 func TestTheChartIsWhatKustomizeInstalls(t *testing.T) {
 	tests := map[string]struct{ values, directory string }{
-		"by default":      {"", "config/default"},
-		"one replica":     {"--set replicas=1", "config/overlays/single-replica"},
-		"with Prometheus": {"--set metrics.serviceMonitor.enabled=true --set metrics.prometheusRule.enabled=true", "config/overlays/prometheus"},
+		"by default":  {"", "config/default"},
+		"one replica": {"--set replicas=1", "config/overlays/single-replica"},
+		"with Prometheus": {
+			"--set metrics.serviceMonitor.enabled=true --set metrics.prometheusRule.enabled=true --set-json 'networkPolicy.metricsFrom=" + fromMonitoring + "'",
+			"config/overlays/prometheus",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +80,24 @@ func TestTheOverlaysChangeWhatTheySay(t *testing.T) {
 	for key := range monitored.only("ServiceMonitor", "PrometheusRule") {
 		monitored = monitored.without(key)
 	}
+	policy := monitored[networkPolicyKey].DeepCopy()
+	ingress, _, err := unstructured.NestedSlice(policy.Object, "spec", "ingress")
+	if err != nil || len(ingress) != 1 {
+		t.Fatalf("the policy of the operator has ingress %v (%v), want one rule", ingress, err)
+	}
+	rule := ingress[0].(map[string]any)
+	var from []any
+	if err := json.Unmarshal([]byte(fromMonitoring), &from); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(any(from), rule["from"]); diff != "" {
+		t.Errorf("the overlay for Prometheus lets in others:\n%s", diff)
+	}
+	delete(rule, "from")
+	if err := unstructured.SetNestedSlice(policy.Object, ingress, "spec", "ingress"); err != nil {
+		t.Fatal(err)
+	}
+	monitored[networkPolicyKey] = policy
 	if diff := cmp.Diff(base, monitored); diff != "" {
 		t.Errorf("the overlay for Prometheus changes something else too:\n%s", diff)
 	}

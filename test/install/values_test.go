@@ -36,6 +36,7 @@ var another = map[string]string{
 	"podAnnotations":                 `{"a": "b"}`,
 	"extraArgs":                      `["--zap-log-level=debug"]`,
 	"networkPolicy.enabled":          `false`,
+	"networkPolicy.metricsFrom":      fromMonitoring,
 	"networkPolicy.apiServerPorts":   `[8443]`,
 	"metrics.serviceMonitor.enabled": `true`,
 	"metrics.serviceMonitor.labels":  `{"a": "b"}`,
@@ -93,6 +94,7 @@ func TestTheChartRefusesWhatCannotWork(t *testing.T) {
 		"no digest":                 {"image.digest=sha256:" + strings.Repeat("a", 64), "image.digest=latest", "does not match pattern"},
 		"a port that is none":       {"networkPolicy.apiServerPorts={8443}", "networkPolicy.apiServerPorts={70000}", "maximum"},
 		"no port to the API server": {"networkPolicy.enabled=false", "networkPolicy.apiServerPorts=null", "apiServerPorts"},
+		"a peer that is none":       {"networkPolicy.metricsFrom[0].podSelector.matchLabels.app=prometheus", "networkPolicy.metricsFrom[0].namespace=monitoring", "additional properties 'namespace' not allowed"},
 		"no flag":                   {"extraArgs={--zap-log-level=debug}", "extraArgs={debug}", "does not match pattern"},
 		"a policy that is none":     {"image.pullPolicy=Always", "image.pullPolicy=Sometimes", "must be one of"},
 	}

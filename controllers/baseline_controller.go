@@ -61,6 +61,8 @@ func afterRace(err error) (ctrl.Result, error) {
 // The patch of the main resource is for the finalizer alone.
 // +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines/status,verbs=update
+// This one grants nothing: it marks the account, so that config/admission knows it under any name.
+// +kubebuilder:rbac:groups=identity.netbaseline.dev,resources=operators,verbs=be
 
 func (r *baselineReconciler) setup(mgr ctrl.Manager, names controllerNames) error {
 	err := ctrl.NewControllerManagedBy(mgr).

@@ -107,6 +107,9 @@ type ClusterNetworkBaselineSpec struct {
 	// names, or beginnings of names with a * at the end. At most 256; none by
 	// default. A governed namespace that is added here loses its policies, and
 	// what they denied becomes possible, unless another baseline chooses it.
+	// A name is a promise: whoever may create a namespace called ci-anything
+	// has one without policies where ci-* is excluded. So may whoever creates
+	// a namespace that is listed here, or named by a DNS peer, and not there.
 	// Example: [monitoring, ci-*]
 	// +optional
 	// +listType=set

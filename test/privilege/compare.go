@@ -42,7 +42,7 @@ func Compare(grants []Grant, accesses []Access) Comparison {
 	}
 	unused := map[string]bool{}
 	for _, grant := range grants {
-		if !used[grant] {
+		if !used[grant] && grant.Permission != Mark {
 			unused[grant.String()] = true
 		}
 	}

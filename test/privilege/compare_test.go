@@ -50,6 +50,9 @@ func TestCompare(t *testing.T) {
 			accesses: []privilege.Access{asked("get", "pods", "", shippedRole)},
 			want:     privilege.Comparison{Unused: []string{"list pods: granted by ClusterRole shipped"}},
 		},
+		"granted as a mark": {
+			grants: []privilege.Grant{{Permission: privilege.Mark, Role: shippedRole}},
+		},
 		"used for one of two names": {
 			grants:   []privilege.Grant{given("get", "pods", "a"), given("get", "pods", "b")},
 			accesses: []privilege.Access{asked("get", "pods", "b", shippedRole)},

@@ -83,7 +83,7 @@ func say(t *testing.T, connection net.Conn, text string) {
 
 func hear(t *testing.T, connection net.Conn, want string) {
 	t.Helper()
-	if err := connection.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := connection.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, len(want))

@@ -10,7 +10,7 @@ import (
 
 // auditBefore and auditAfter are how far the time of a write in the audit log may be from the time when the witness saw it: a busy
 // machine is slow to answer and to watch.
-const auditBefore, auditAfter = 5 * time.Second, 150 * time.Millisecond
+const auditBefore, auditAfter = 15 * time.Second, 150 * time.Millisecond
 
 // Count is how often an object was written.
 type Count struct{ Creates, Updates, Deletes int }

@@ -152,7 +152,7 @@ func TestTheWitness(t *testing.T) {
 		},
 		"I1: one tenant's write, closed too late": {
 			tell: func(s *story, b *builder.BaselineBuilder) {
-				s.tenant("update", deny).policy(deny, "default", everyone).after(time.Second).write(b, deny)
+				s.tenant("update", deny).policy(deny, "default", everyone).after(time.Minute).write(b, deny)
 			},
 			want: []string{"I1"},
 		},

@@ -54,7 +54,7 @@ func TestTheStepsOfAStageGoSideBySide(t *testing.T) {
 		select {
 		case <-all:
 			return pass()
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			return errors.New("the others do not come")
 		}
 	}

@@ -26,21 +26,25 @@ func TestProcessRunsAgainAndAppendsToItsLog(t *testing.T) {
 }
 
 func TestFailedStartSaysWhyAndLeavesNothing(t *testing.T) {
-	never := func(context.Context) error { return errors.New("connection refused") }
 	tests := map[string]struct {
-		script  string
-		timeout time.Duration
-		want    []string
+		script string
+		until  string // it prints this, it is waited for
+		want   []string
 	}{
-		"the process exits":        {script: "echo ports are taken; exit 3", timeout: time.Minute, want: []string{"exit status 3", "ports are taken"}},
-		"the process says nothing": {script: "echo still busy; exec sleep 600", timeout: time.Second, want: []string{"connection refused", "still busy"}},
+		"the process exits":        {script: "echo ports are taken; exit 3", until: "never", want: []string{"exit status 3", "ports are taken"}},
+		"the process says nothing": {script: "echo still busy; exec sleep 600", until: "still busy", want: []string{"connection refused", "still busy"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			process := shell(t, test.script)
-			process.Ready = never
-			ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
+			process.Ready = func(context.Context) error {
+				if strings.Contains(readTestFile(t, process.LogPath()), test.until) {
+					defer cancel()
+				}
+				return errors.New("connection refused")
+			}
 			err := process.Start(ctx)
 			if err == nil {
 				t.Fatal("started")

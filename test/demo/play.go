@@ -14,7 +14,7 @@ import (
 
 const (
 	// deadline is how long a step may take to come out as announced. It is for a busy machine: a quiet one needs hundredths of a second.
-	deadline     = 30 * time.Second
+	deadline     = 60 * time.Second
 	pollInterval = 50 * time.Millisecond
 )
 

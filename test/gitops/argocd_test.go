@@ -234,7 +234,7 @@ func checkHealth(t *testing.T, object *unstructured.Unstructured) health {
 	}
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer state.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // for a busy machine
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	state.SetContext(ctx)
 	lua.OpenBase(state)

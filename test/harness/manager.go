@@ -46,8 +46,8 @@ func (e *Environment) StartManagerWith(config *rest.Config) (*Manager, error) {
 	return running, nil
 }
 
-// stopTimeout is how long a manager may take to end: its own grace period is 30 s.
-const stopTimeout = 35 * time.Second
+// stopTimeout is how long a manager may take to end: its own grace period is 30 s, and the machine may be busy.
+const stopTimeout = 90 * time.Second
 
 // Stop ends the manager and waits until it has ended.
 func (m *Manager) Stop() error {

@@ -48,7 +48,7 @@ func (e *Environment) Leader(ctx context.Context) (string, error) {
 }
 
 var anyCertificate = &http.Client{
-	Timeout:   10 * time.Second,
+	Timeout:   time.Minute,
 	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // the certificate is made at each start
 }
 

@@ -42,7 +42,7 @@ func TestTheProgramRunsAsNonRootInAnEmptyRoot(t *testing.T) {
 	}
 	mustRun(t, kustomize+"config/default | kubectl apply -f -")
 	t.Cleanup(func() { removeAll(t, g) })
-	mustRun(t, "kubectl wait --for=condition=Established crd/"+harness.CRDName)
+	mustRun(t, "kubectl wait --for=condition=Established --timeout=60s crd/"+harness.CRDName)
 
 	root := emptyRoot(t, g, built.program)
 	container := deployment.Spec.Template.Spec.Containers[0]
@@ -116,7 +116,7 @@ func credential(g Gomega, user string) *syscall.Credential {
 }
 
 func answers(url string) error {
-	client := &http.Client{Timeout: 2 * time.Second}
+	client := &http.Client{Timeout: patience}
 	response, err := client.Get(url)
 	if err != nil {
 		return err

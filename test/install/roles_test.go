@@ -29,7 +29,7 @@ func TestRolesForPeople(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(patience)
 	install(t, g, rendered(t, helmTemplate).only("CustomResourceDefinition", "ClusterRole"))
-	mustRun(t, "kubectl wait --for=condition=Established crd/"+harness.CRDName)
+	mustRun(t, "kubectl wait --for=condition=Established --timeout=60s crd/"+harness.CRDName)
 	const editor = "netbaseline-clusternetworkbaseline-editor-role"
 	tests := map[string]struct {
 		role, namespace string

@@ -15,6 +15,12 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
+const (
+	// patience is for a busy machine; what works takes hundredths of a second.
+	patience = 60 * time.Second
+	interval = 20 * time.Millisecond
+)
+
 var (
 	env     *harness.Environment
 	manager *harness.Manager
@@ -23,9 +29,8 @@ var (
 func TestIntegration(t *testing.T) {
 	RegisterFailHandler(Fail)
 	logf.SetLogger(GinkgoLogr)
-	// Generous, because the machine is shared with other suites; what works takes hundredths of a second.
-	SetDefaultEventuallyTimeout(30 * time.Second)
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	SetDefaultEventuallyTimeout(patience)
+	SetDefaultEventuallyPollingInterval(interval)
 	RunSpecs(t, "Integration")
 }
 

@@ -22,10 +22,21 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-func TestTheManagerAsAProgram(t *testing.T) {
+const (
+	// patience is for a busy machine.
+	patience = 60 * time.Second
+	interval = 50 * time.Millisecond
+)
+
+func newGomega(t *testing.T) Gomega {
 	g := NewWithT(t)
-	g.SetDefaultEventuallyTimeout(30 * time.Second)
-	g.SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	g.SetDefaultEventuallyTimeout(patience)
+	g.SetDefaultEventuallyPollingInterval(interval)
+	return g
+}
+
+func TestTheManagerAsAProgram(t *testing.T) {
+	g := newGomega(t)
 	ctx := t.Context()
 	env, err := harness.Start(ctx, localcluster.Options{})
 	g.Expect(err).NotTo(HaveOccurred())
@@ -35,7 +46,7 @@ func TestTheManagerAsAProgram(t *testing.T) {
 	g.Eventually(harness.GetStatus).WithArguments(ctx, manager.Probes+"/healthz", "").Should(Equal(http.StatusOK))
 	g.Eventually(harness.GetStatus).WithArguments(ctx, manager.Probes+"/readyz", "").Should(Equal(http.StatusOK))
 	g.Expect(env.Admin.Create(ctx, builder.Baseline("default").Obj())).To(Succeed())
-	_, err = env.Kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=30s", "cnb/default")
+	_, err = env.Kubectl(ctx, "wait", "--for=condition=Ready", "--timeout="+patience.String(), "cnb/default")
 	g.Expect(err).NotTo(HaveOccurred(), "the shipped RBAC must suffice, for the lease too")
 
 	expectOurName(ctx, g, env)

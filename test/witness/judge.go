@@ -52,6 +52,8 @@ type subject struct {
 	governor string
 	// mayGo is when each policy was last free to be removed; touched when each last changed.
 	mayGo, touched map[string]time.Time
+	// yielded is when a baseline, the first, last let another one change what it has made.
+	yielded map[[2]string]time.Time
 }
 
 type direction struct {
@@ -94,7 +96,9 @@ func (j *Judge) Observe(change *Change) {
 		if change.Gone() && before != nil {
 			j.judgeRemoval(change, before)
 		}
+		owners, open := j.State.owners(change.Object.Namespace), j.State.openings(change.Object.Namespace)
 		j.State.apply(change)
+		j.judgeHandOver(change, owners, open)
 		j.of(change.Object.Namespace).touched[change.Object.Name] = change.At
 		j.look(change, change.Object.Namespace)
 	case Baselines:
@@ -132,7 +136,7 @@ func (j *Judge) of(name string) *subject {
 		uid = namespace.UID
 	}
 	if known == nil || uid != "" && known.uid != uid {
-		known = &subject{uid: uid, directions: map[networkingv1.PolicyType]*direction{}, mayGo: map[string]time.Time{}, touched: map[string]time.Time{}}
+		known = &subject{uid: uid, directions: map[networkingv1.PolicyType]*direction{}, mayGo: map[string]time.Time{}, touched: map[string]time.Time{}, yielded: map[[2]string]time.Time{}}
 		for _, d := range directions {
 			known.directions[d] = &direction{}
 		}
@@ -159,6 +163,7 @@ func (j *Judge) look(change *Change, name string) {
 			known.mayGo[policyName] = change.At
 		}
 	}
+	known.noteYields(change, j.State, name)
 }
 
 // follow remembers when what the namespace must have was last changed by something else than its governor's own spec.

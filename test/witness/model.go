@@ -22,8 +22,18 @@ var claimed = []string{"netbaseline-allow-dns", "netbaseline-environment-isolati
 const ownerLabel = "policy.netbaseline.dev/baseline"
 
 // Governor returns the baseline that must protect a namespace, or nil. It counts also while it still waits for its finalizer: then
-// nothing is written yet, but nothing may be taken away either.
+// nothing is written yet, but nothing may be taken away either. While the namespace holds policies that another baseline has not given up,
+// nobody governs it.
 func (s *State) Governor(name string) *v1alpha1.ClusterNetworkBaseline {
+	best := s.highest(name)
+	if best == nil || s.objects(name, best) {
+		return nil
+	}
+	return best
+}
+
+// highest returns the enforcing baseline of the highest precedence that selects a namespace, or nil.
+func (s *State) highest(name string) *v1alpha1.ClusterNetworkBaseline {
 	namespace := s.Namespaces[name]
 	if namespace == nil || s.protected(name) {
 		return nil
@@ -55,7 +65,17 @@ func priority(baseline *v1alpha1.ClusterNetworkBaseline) int32 {
 }
 
 func enforcing(baseline *v1alpha1.ClusterNetworkBaseline) bool {
-	return baseline.DeletionTimestamp == nil && baseline.Spec.Mode == "Enforce"
+	return baseline.DeletionTimestamp == nil && baseline.Spec.Mode == "Enforce" && Accepted(baseline)
+}
+
+// Accepted reports whether a baseline can be carried out: a later version may have stored what this one does not know.
+func Accepted(baseline *v1alpha1.ClusterNetworkBaseline) bool {
+	spec := &baseline.Spec
+	return slices.Contains([]v1alpha1.Mode{"Enforce", "Audit"}, spec.Mode) &&
+		slices.Contains([]v1alpha1.DeletionPolicy{"Delete", "Retain"}, spec.DeletionPolicy) &&
+		slices.Contains([]v1alpha1.DNSSource{"Static", "None"}, spec.DNS.Source) &&
+		slices.Contains([]v1alpha1.IsolationScope{"SameEnvironment", "None"}, spec.EnvironmentIsolation.Scope) &&
+		slices.Contains([]v1alpha1.UnlabeledPolicy{"SameNamespace", "Deny"}, spec.EnvironmentIsolation.Unlabeled)
 }
 
 func (s *State) protected(name string) bool {
@@ -63,7 +83,7 @@ func (s *State) protected(name string) bool {
 		return true
 	}
 	for _, baseline := range s.Baselines {
-		if baseline.Spec.Mode != "Enforce" || baseline.Spec.DNS.Source != "Static" {
+		if baseline.Spec.Mode != "Enforce" || baseline.Spec.DNS.Source != "Static" || !Accepted(baseline) {
 			continue
 		}
 		for _, peer := range baseline.Spec.DNS.Static.Peers {
@@ -198,14 +218,14 @@ func (s *State) MayGo(policy *networkingv1.NetworkPolicy) bool {
 		_, wanted := Expected(governor, s.Namespaces[policy.Namespace].Labels)[policy.Name]
 		return !wanted
 	}
-	baseline := s.Baselines[owner]
+	baseline, namespace := s.Baselines[owner], s.Namespaces[policy.Namespace]
 	switch {
 	case baseline == nil:
 		return false
 	case baseline.DeletionTimestamp != nil:
 		return baseline.Spec.DeletionPolicy == "Delete"
 	}
-	return baseline.Spec.Mode == "Enforce"
+	return enforcing(baseline) && (namespace == nil || s.protected(namespace.Name) || !chooses(baseline, namespace))
 }
 
 // Differences says in which way a namespace is not as the model would have it in the end.

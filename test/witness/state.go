@@ -56,6 +56,8 @@ type State struct {
 	Baselines  map[string]*v1alpha1.ClusterNetworkBaseline
 	// Policies are by namespace and name.
 	Policies map[string]map[string]*networkingv1.NetworkPolicy
+
+	known map[string]bool // baselines that are there or once were
 }
 
 // NewState returns the state before the first revision.
@@ -64,6 +66,7 @@ func NewState() *State {
 		Namespaces: map[string]*corev1.Namespace{},
 		Baselines:  map[string]*v1alpha1.ClusterNetworkBaseline{},
 		Policies:   map[string]map[string]*networkingv1.NetworkPolicy{},
+		known:      map[string]bool{},
 	}
 }
 
@@ -85,6 +88,7 @@ func (s *State) apply(change *Change) {
 	case Namespaces:
 		put(s.Namespaces, name, change.Namespace)
 	case Baselines:
+		s.known[name] = true
 		put(s.Baselines, name, change.Baseline)
 	case Policies:
 		if s.Policies[namespace] == nil {

@@ -8,13 +8,15 @@ import (
 	"strings"
 )
 
-// controllers are those that namespaces, RBAC, ownership and workloads need. Without aggregation the cluster roles
-// admin and edit have no rules, and tests that act as a tenant would pass for the wrong reason.
+// controllers are those that namespaces, RBAC, ownership, quotas and workloads need. Without aggregation the cluster roles
+// admin and edit have no rules, and tests that act as a tenant would pass for the wrong reason. Without the quota controller a
+// quota counts no deletion.
 var controllers = []string{
 	"namespace-controller",
 	"garbage-collector-controller",
 	"clusterrole-aggregation-controller",
 	"serviceaccount-controller",
+	"resourcequota-controller",
 	"replicaset-controller",
 	"deployment-controller",
 	"job-controller",

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
@@ -233,10 +234,10 @@ func refusePolicies(t *testing.T, name string, labels map[string]string) {
 	if err := environment.Admin.Create(ctx, quota); err != nil {
 		t.Fatal(err)
 	}
-	quota.Status = corev1.ResourceQuotaStatus{Hard: none, Used: none} // what the quota controller would write
-	if err := environment.Admin.Status().Update(ctx, quota); err != nil {
-		t.Fatal(err)
-	}
+	newGomega(t).Eventually(func() (corev1.ResourceList, error) {
+		err := environment.Admin.Get(ctx, client.ObjectKeyFromObject(quota), quota)
+		return quota.Status.Hard, err
+	}).ShouldNot(BeEmpty(), "the quota controller must have seen it")
 	namespace.Labels = labels // and now it is chosen
 	if err := environment.Admin.Update(ctx, namespace); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
@@ -26,27 +25,59 @@ type baselineReconciler struct {
 	events  *announcer
 	now     func() time.Time
 
-	// written is when each baseline's status was last written; one worker, so no lock.
-	written map[string]time.Time
+	// files is what is remembered of each baseline; one worker, so no lock.
+	files map[string]*file
+}
+
+// file is what the controller remembers of a baseline between two reconciles.
+type file struct {
+	written  time.Time // its status
+	summed   time.Time // its namespaces
+	question inquiry   // what is left of its policies
+	attempts inquiry   // to put the finalizer on it
+	refusal  string    // why its finalizer could not be written; "" if it could
 }
 
 // Reconcile implements reconcile.Reconciler.
 func (r *baselineReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	baseline := &v1alpha1.ClusterNetworkBaseline{}
 	if err := r.cache.Get(ctx, request.NamespacedName, baseline); err != nil {
-		delete(r.written, request.Name)
+		delete(r.files, request.Name)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	candidate, summary := governance.NewCandidate(baseline), r.ledger.Summarize(baseline.Name)
-	gone, err := r.settleFinalizer(ctx, candidate, &summary)
+	candidate, file := governance.NewCandidate(baseline), r.file(request.Name)
+	if added, err := r.addFinalizer(ctx, candidate, file); added || err != nil && !refused(err) {
+		return afterRace(err)
+	}
+	if wait := file.summed.Add(statusInterval).Sub(r.now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	summary := r.ledger.Summarize(baseline.Name)
+	file.summed = r.now()
+	gone, again, err := r.removeFinalizer(ctx, candidate, file, &summary)
 	if err != nil || gone {
 		return afterRace(err)
 	}
-	again, err := r.reportStatus(ctx, candidate, &summary)
+	later, err := r.reportStatus(ctx, candidate, file, &summary)
 	if err != nil {
 		return afterRace(err)
 	}
-	return ctrl.Result{RequeueAfter: again}, nil
+	if file.refusal != "" {
+		again = soonest(again, lastRetry)
+	}
+	return ctrl.Result{RequeueAfter: soonest(again, later)}, nil
+}
+
+func (r *baselineReconciler) file(baseline string) *file {
+	if r.files[baseline] == nil {
+		r.files[baseline] = &file{}
+	}
+	return r.files[baseline]
+}
+
+// refused reports whether the API server, or an admission plugin of it, has answered that a write is not allowed.
+func refused(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
 // afterRace drops errors that only say that somebody else was faster. The change that beat us usually brings us back here before the
@@ -68,12 +99,7 @@ func (r *baselineReconciler) setup(mgr ctrl.Manager, names controllerNames) erro
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(names.baseline).
 		For(&v1alpha1.ClusterNetworkBaseline{}).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: 1, // see written
-			ReconciliationTimeout:   reconcileTimeout,
-			EnableWarmup:            new(true),
-			SkipNameValidation:      new(names.skipValidation),
-		}).
+		WithOptions(controllerOptions(names, 1)). // see files
 		WatchesRawSource(source.Func(r.changes.start)).
 		Complete(r)
 	if err != nil {

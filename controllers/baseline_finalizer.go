@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -12,62 +13,84 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
-// settleFinalizer keeps the finalizer on a baseline exactly while policies would have to be removed on its deletion. It says
-// whether the baseline is gone, as far as netbaseline is concerned.
-func (r *baselineReconciler) settleFinalizer(ctx context.Context, candidate *governance.Candidate, summary *ledger.Summary) (gone bool, err error) {
-	present := controllerutil.ContainsFinalizer(candidate.Baseline, v1alpha1.CleanupFinalizer)
+// addFinalizer puts the finalizer on a baseline that may write policies which are to go with it: before the first of them.
+func (r *baselineReconciler) addFinalizer(ctx context.Context, candidate *governance.Candidate, file *file) (added bool, err error) {
+	if !candidate.Enforces() || !candidate.Accepted() || candidate.FinalizerInPlace() {
+		file.refusal = ""
+		return false, nil
+	}
+	if due, _ := file.attempts.due(candidate.Baseline.ResourceVersion, r.now()); !due {
+		return false, nil
+	}
+	file.refusal = ""
+	err = r.setFinalizer(ctx, candidate.Baseline, true)
+	if refused(err) {
+		file.refusal = err.Error()
+	}
+	return err == nil, err
+}
+
+// removeFinalizer takes the finalizer off a baseline on whose deletion nothing would have to be removed any more. It returns whether the
+// baseline is gone, as far as netbaseline is concerned, and when to look again; 0 for when something changes.
+func (r *baselineReconciler) removeFinalizer(
+	ctx context.Context, candidate *governance.Candidate, file *file, summary *ledger.Summary,
+) (gone bool, again time.Duration, err error) {
+	if !controllerutil.ContainsFinalizer(candidate.Baseline, v1alpha1.CleanupFinalizer) {
+		return candidate.Deleting(), 0, nil
+	}
+	settled, again, err := r.cleanupSettled(ctx, candidate, file, summary)
+	if err != nil || !settled {
+		return false, again, err
+	}
 	if candidate.Deleting() {
-		if !present {
-			return true, nil
-		}
-		done, err := r.cleanedUp(ctx, candidate, summary)
-		if err != nil || !done {
-			return false, err
-		}
 		r.announce(candidate, summary) // the last chance: without its finalizer, the baseline is gone
-		return true, r.setFinalizer(ctx, candidate.Baseline, false)
+		if count, first, why := r.ledger.Unowned(); count > 0 {
+			r.events.leftBehind(candidate.Baseline, count, first, why)
+		}
 	}
-	owed, err := r.cleanupOwed(ctx, candidate, present)
-	if err != nil || owed == present {
-		return false, err
-	}
-	return false, r.setFinalizer(ctx, candidate.Baseline, owed)
+	return candidate.Deleting(), 0, r.setFinalizer(ctx, candidate.Baseline, false)
 }
 
-// cleanupOwed says whether policies would have to be removed if the baseline were deleted now.
-func (r *baselineReconciler) cleanupOwed(ctx context.Context, candidate *governance.Candidate, present bool) (bool, error) {
-	spec := &candidate.Baseline.Spec
-	switch {
-	case spec.DeletionPolicy != v1alpha1.DeletionPolicyDelete:
-		// Retain, or a value that this version does not know: then it stays as it is.
-		return spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain && present, nil
-	case candidate.Enforces() && candidate.Accepted():
-		return true, nil
-	case !present:
-		return false, nil
+// cleanupSettled reports whether nothing has to be removed on the baseline's deletion. What can be known without asking comes first.
+func (r *baselineReconciler) cleanupSettled(
+	ctx context.Context, candidate *governance.Candidate, file *file, summary *ledger.Summary,
+) (settled bool, again time.Duration, err error) {
+	switch policy := candidate.Baseline.Spec.DeletionPolicy; {
+	case policy == v1alpha1.DeletionPolicyRetain:
+		return true, 0, nil
+	case policy != v1alpha1.DeletionPolicyDelete && !candidate.Deleting(), candidate.Enforces():
+		return false, 0, nil // also of a value that this version does not know: then it stays as it is
 	}
-	return r.live.policiesRemain(ctx, candidate.Baseline.Name)
+	// Until every namespace has been looked at since the last change, a reconcile that began before it may still write a policy.
+	counts := summary.Counts
+	busy := !summary.Complete() || summary.Observed != versionOf(candidate.Baseline) || counts.Governed+counts.Held+counts.Releasing > 0
+	if busy && !candidate.Deleting() {
+		return false, 0, nil
+	}
+	due, again := file.question.due([2]any{counts, busy}, r.now())
+	if !due {
+		return false, again, nil
+	}
+	return r.ask(ctx, candidate, &file.question, busy, again)
 }
 
-// cleanedUp says whether a baseline that is being deleted may go: because its policies are gone, because they are to stay, or
-// because the CustomResourceDefinition is being deleted, which must not be held up and is no wish to lose protection.
-func (r *baselineReconciler) cleanedUp(ctx context.Context, candidate *governance.Candidate, summary *ledger.Summary) (bool, error) {
-	if candidate.Baseline.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain {
-		return true, nil
+// ask has the API server itself say whether the baseline may go: because its policies are gone, or because the
+// CustomResourceDefinition is being deleted, which must not be held up and is no wish to lose protection.
+func (r *baselineReconciler) ask(
+	ctx context.Context, candidate *governance.Candidate, question *inquiry, busy bool, again time.Duration,
+) (bool, time.Duration, error) {
+	if candidate.Deleting() {
+		terminating, err := r.live.crdTerminating(ctx)
+		if err != nil || terminating {
+			return terminating, again, err
+		}
 	}
-	terminating, err := r.live.crdTerminating(ctx)
-	if err != nil || terminating {
-		return terminating, err
+	if busy {
+		return false, again, nil
 	}
-	// Until every namespace has been looked at since the deletion, a reconcile that began before it may still write a policy.
-	if !summary.Complete() || summary.Observed != versionOf(candidate.Baseline) {
-		return false, nil
-	}
-	if summary.Counts.Governed > 0 || summary.Counts.Held > 0 {
-		return false, nil
-	}
-	remain, err := r.live.policiesRemain(ctx, candidate.Baseline.Name)
-	return !remain, err
+	left, err := r.live.firstPolicy(ctx, candidate.Baseline.Name)
+	question.left = left
+	return err == nil && left == "", again, err
 }
 
 func (r *baselineReconciler) setFinalizer(ctx context.Context, baseline *v1alpha1.ClusterNetworkBaseline, present bool) error {

@@ -18,16 +18,20 @@ const (
 	statusInterval = time.Second
 	// progressAfter is how long a round may take before its progress is written: most are over by then, and one write says so.
 	progressAfter = 500 * time.Millisecond
+	// firstProgressAfter is the same for the round of the start-up, before which the status of the last leader stands.
+	firstProgressAfter = 5 * time.Second
 )
 
 // reportStatus writes the status if it has changed, and returns when to come back; 0 for when something changes.
-func (r *baselineReconciler) reportStatus(ctx context.Context, candidate *governance.Candidate, summary *ledger.Summary) (time.Duration, error) {
+func (r *baselineReconciler) reportStatus(
+	ctx context.Context, candidate *governance.Candidate, file *file, summary *ledger.Summary,
+) (time.Duration, error) {
 	now, baseline := r.now(), candidate.Baseline
-	if wait := r.tooEarly(candidate, summary, now); wait > 0 {
+	if wait := r.tooEarly(candidate, file, summary, now); wait > 0 {
 		return wait, nil
 	}
-	status := renderStatus(candidate, summary, now)
-	again := nextLook(candidate, summary, now)
+	status := renderStatus(candidate, file, summary, now)
+	again := nextLook(summary, now)
 	if equality.Semantic.DeepEqual(&baseline.Status, &status) {
 		r.announce(candidate, summary)
 		return again, nil
@@ -37,39 +41,38 @@ func (r *baselineReconciler) reportStatus(ctx context.Context, candidate *govern
 	if err := r.writer.Status().Update(ctx, changed); err != nil {
 		return 0, fmt.Errorf("write the status: %w", err)
 	}
-	r.written[baseline.Name] = r.now() // from the answer on, so that the API server sees no less than the interval either
+	file.written = r.now() // from the answer on, so that the API server sees no less than the interval either
 	r.announce(candidate, summary)
 	return again, nil
 }
 
-// tooEarly returns how long to wait before a status may be written. After a start, none is written before every namespace was
-// seen once: what the ledger says until then is not yet true.
-func (r *baselineReconciler) tooEarly(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) time.Duration {
-	if wait := r.written[candidate.Baseline.Name].Add(statusInterval).Sub(now); wait > 0 {
+// tooEarly returns how long to wait before a status may be written. After a start, what the ledger says is not yet true before every
+// namespace was seen once: if that takes long, the status says so.
+func (r *baselineReconciler) tooEarly(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) time.Duration {
+	if wait := file.written.Add(statusInterval).Sub(now); wait > 0 {
 		return wait
 	}
 	switch {
+	case file.refusal != "":
+		return 0
 	case candidate.Enforces() && candidate.Accepted() && !candidate.FinalizerInPlace():
-		return statusInterval // it governs nothing yet
+		return statusInterval // it governs nothing new yet
 	case summary.Round == 0 || summary.Observed != versionOf(candidate.Baseline):
 		return statusInterval
 	case summary.Complete():
 		return 0
 	case summary.Round == 1:
-		return statusInterval
+		return summary.Began.Add(firstProgressAfter).Sub(now)
 	}
 	return summary.Began.Add(progressAfter).Sub(now)
 }
 
-// nextLook returns when a status changes by the mere passing of time, or when something has to be asked again; 0 for never.
-func nextLook(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) time.Duration {
-	switch {
-	case candidate.Deleting():
-		return statusInterval
-	case !summary.OldestPending.IsZero():
-		return max(summary.OldestPending.Add(slowAfter).Sub(now), statusInterval)
+// nextLook returns when a status changes by the mere passing of time; 0 for never.
+func nextLook(summary *ledger.Summary, now time.Time) time.Duration {
+	if summary.OldestPending.IsZero() {
+		return 0
 	}
-	return 0
+	return max(summary.OldestPending.Add(slowAfter).Sub(now), statusInterval)
 }
 
 // announce tells, in events, what happened since the last time.
@@ -91,7 +94,7 @@ func (r *baselineReconciler) announce(candidate *governance.Candidate, summary *
 }
 
 // renderStatus says what the ledger knows about a baseline.
-func renderStatus(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) v1alpha1.ClusterNetworkBaselineStatus {
+func renderStatus(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) v1alpha1.ClusterNetworkBaselineStatus {
 	status := v1alpha1.ClusterNetworkBaselineStatus{
 		ObservedGeneration: candidate.Baseline.Generation,
 		Namespaces:         summary.Counts,
@@ -102,6 +105,6 @@ func renderStatus(candidate *governance.Candidate, summary *ledger.Summary, now 
 	if candidate.Rehearsed() {
 		status.Audit = new(summary.Audit)
 	}
-	status.Conditions = renderConditions(candidate, summary, now)
+	status.Conditions = renderConditions(candidate, file, summary, now)
 	return status
 }

@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"time"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,9 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/selection"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,14 +18,13 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// CacheOptions returns what the manager's cache must hold: baselines whole, namespaces as metadata, and of our policies no more
-// than it takes to tell whether they are as they must be. Reading anything else from it is an error, not a second cache.
+// CacheOptions returns what the manager's cache must hold: baselines whole, namespaces as metadata, and of the policies under our names
+// no more than it takes to tell whether they are right. Reading anything else from it is an error, not a second cache.
 func CacheOptions() cache.Options {
 	return cache.Options{
 		ReaderFailOnMissingInformer: true,
 		ByObject: map[client.Object]cache.ByObject{
 			&networkingv1.NetworkPolicy{}: {
-				Label:                 labels.NewSelector().Add(ours()),
 				Transform:             compactPolicy,
 				UnsafeDisableDeepCopy: new(true),
 			},
@@ -39,23 +34,9 @@ func CacheOptions() cache.Options {
 			},
 			&v1alpha1.ClusterNetworkBaseline{}: {Transform: cache.TransformStripManagedFields()},
 		},
-		NewInformer: withoutIndices,
+		NewInformer:              newInformer,
+		DefaultWatchErrorHandler: theWatchErrors.handle,
 	}
-}
-
-// withoutIndices makes an informer without the index by namespace that the cache would keep: policies are read one by one, by name, and
-// the index would take a tenth of all memory. A list of policies in one namespace from the cache therefore fails.
-func withoutIndices(lw toolscache.ListerWatcher, object runtime.Object, resync time.Duration, _ toolscache.Indexers) toolscache.SharedIndexInformer {
-	return toolscache.NewSharedIndexInformer(lw, object, resync, toolscache.Indexers{})
-}
-
-// ours selects the objects that carry our label.
-func ours() labels.Requirement {
-	requirement, err := labels.NewRequirement(v1alpha1.BaselineLabel, selection.Exists, nil)
-	if err != nil {
-		panic(fmt.Sprintf("the label %s is no label key: %v", v1alpha1.BaselineLabel, err)) // a constant: found by the first test
-	}
-	return *requirement
 }
 
 var namespaceType = metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Namespace"}
@@ -65,7 +46,7 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 }
 
 // compactPolicy replaces a policy, on its way into the cache, by what plan.Observe says of it: three policies of a namespace then take
-// about 1 KiB instead of 10. Hash and owner go into GenerateName and the verdict on the metadata into Generation, two fields that nothing reads.
+// about 1 KiB instead of 10. Hash and owner go into GenerateName and the rest, as bits, into Generation, two fields that nothing reads.
 func compactPolicy(object any) (any, error) {
 	full, ok := object.(*networkingv1.NetworkPolicy)
 	if !ok || isCompact(full) {
@@ -80,14 +61,25 @@ func compactPolicy(object any) (any, error) {
 		DeletionTimestamp: full.DeletionTimestamp,
 		GenerateName:      interned(string(observed.SpecHash[:]) + observed.Owner),
 	}}
-	if observed.MetadataIntact {
-		compact.Generation = intact
+	compact.Generation = int64(observed.Isolates) << isolatesShift
+	for bit, set := range map[int64]bool{intact: observed.MetadataIntact, made: observed.Ours, plain: observed.Plain} {
+		if set {
+			compact.Generation |= bit
+		}
+	}
+	if observed.KeptBy != "" {
+		compact.Finalizers = []string{interned(observed.KeptBy)}
 	}
 	return compact, nil
 }
 
-// intact, as the generation of a compact policy, says that its metadata is.
-const intact = 1
+// The bits of a compact policy's generation.
+const (
+	intact int64 = 1 << iota
+	made
+	plain
+	isolatesShift = iota
+)
 
 // isCompact says whether a policy has been through compactPolicy before. The API server always fills in policyTypes.
 func isCompact(object *networkingv1.NetworkPolicy) bool {
@@ -99,8 +91,14 @@ func observeCompact(object *networkingv1.NetworkPolicy) plan.Observed {
 	observed := plan.Observed{
 		UID:             object.UID,
 		ResourceVersion: object.ResourceVersion,
-		MetadataIntact:  object.Generation == intact,
+		MetadataIntact:  object.Generation&intact != 0,
+		Ours:            object.Generation&made != 0,
+		Plain:           object.Generation&plain != 0,
+		Isolates:        plan.Directions(object.Generation >> isolatesShift), //nolint:gosec // two bits
 		Terminating:     !object.DeletionTimestamp.IsZero(),
+	}
+	if len(object.Finalizers) > 0 {
+		observed.KeptBy = object.Finalizers[0]
 	}
 	observed.Owner = object.GenerateName[copy(observed.SpecHash[:], object.GenerateName):]
 	return observed

@@ -12,7 +12,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -280,28 +279,12 @@ func TestTheCacheHoldsWhatItMustAndNoMore(t *testing.T) {
 		if by.Transform == nil {
 			t.Errorf("%T comes in whole", object)
 		}
-		_, isPolicy := object.(*networkingv1.NetworkPolicy)
-		if isPolicy != (by.Label != nil) {
-			t.Errorf("%T is filtered by %v: only policies are", object, by.Label)
-			continue
+		if by.Label != nil || by.Field != nil || by.Namespaces != nil {
+			t.Errorf("%T is filtered: what a selector leaves out, nothing would wake us for", object)
 		}
-		if !isPolicy {
-			continue
-		}
-		for name, test := range map[string]struct {
-			labels labels.Set
-			want   bool
-		}{
-			"ours":                         {policy.Labels("default"), true},
-			"ours, of a baseline gone":     {policy.Labels("gone"), true},
-			"ours, with an empty value":    {labels.Set{v1alpha1.BaselineLabel: ""}, true},
-			"a tenant's":                   {labels.Set{"app": "web"}, false},
-			"managed by us, without label": {labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}, false},
-		} {
-			if got := by.Label.Matches(test.labels); got != test.want {
-				t.Errorf("%s: held %t, want %t", name, got, test.want)
-			}
-		}
+	}
+	if options.NewInformer == nil {
+		t.Error("the policies of other people are kept")
 	}
 }
 

@@ -25,15 +25,15 @@ type verdict struct {
 }
 
 // renderConditions returns the conditions of a baseline, with the transition times of those that have not flipped kept.
-func renderConditions(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) []metav1.Condition {
-	conditions := slices.Clone(candidate.Baseline.Status.Conditions)
+func renderConditions(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) []metav1.Condition {
+	conditions := withoutSurplus(candidate.Baseline.Status.Conditions)
 	set := func(kind string, v verdict) {
 		meta.SetStatusCondition(&conditions, metav1.Condition{
 			Type: kind, Status: v.status, Reason: v.reason, Message: v.message,
 			ObservedGeneration: candidate.Baseline.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
 		})
 	}
-	ready := judge(candidate, summary, now)
+	ready := judge(candidate, file, summary, now)
 	set(v1alpha1.ConditionAccepted, judgeSpec(candidate))
 	set(v1alpha1.ConditionReady, ready)
 	if !candidate.Accepted() {
@@ -41,12 +41,33 @@ func renderConditions(candidate *governance.Candidate, summary *ledger.Summary, 
 	} else {
 		set(v1alpha1.ConditionSynced, ready)
 	}
-	if !candidate.Deleting() && (!candidate.Accepted() || ready.reason == v1alpha1.ReasonNamespacesFailed) {
+	stalled := !candidate.Accepted() || ready.reason == v1alpha1.ReasonNamespacesFailed || ready.reason == v1alpha1.ReasonFinalizerRefused
+	if !candidate.Deleting() && stalled {
 		set(v1alpha1.ConditionStalled, verdict{metav1.ConditionTrue, ready.reason, ready.message})
 	} else {
 		meta.RemoveStatusCondition(&conditions, v1alpha1.ConditionStalled)
 	}
 	return conditions
+}
+
+// ownConditions are the types that netbaseline sets; maxForeignConditions is how many others fit beside them into the eight that the
+// schema allows.
+var ownConditions = []string{
+	v1alpha1.ConditionAccepted, v1alpha1.ConditionSynced, v1alpha1.ConditionReady, v1alpha1.ConditionStalled,
+}
+
+const maxForeignConditions = 4
+
+// withoutSurplus drops the foreign conditions that would leave no room for our own.
+func withoutSurplus(conditions []metav1.Condition) []metav1.Condition {
+	foreign := 0
+	return slices.DeleteFunc(slices.Clone(conditions), func(condition metav1.Condition) bool {
+		if slices.Contains(ownConditions, condition.Type) {
+			return false
+		}
+		foreign++
+		return foreign > maxForeignConditions
+	})
 }
 
 func judgeSpec(candidate *governance.Candidate) verdict {
@@ -57,12 +78,22 @@ func judgeSpec(candidate *governance.Candidate) verdict {
 }
 
 // judge says whether a baseline is Ready, and why, in words for whoever reads nothing else.
-func judge(candidate *governance.Candidate, summary *ledger.Summary, now time.Time) verdict {
+func judge(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) verdict {
 	switch {
 	case candidate.Deleting():
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonDeleting, deletingMessage(summary)}
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonDeleting, deletingMessage(summary, file.question.left)}
 	case !candidate.Accepted():
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, "Not accepted, so nothing is changed: " + candidate.Rejection}
+	case file.refusal != "":
+		return verdict{
+			metav1.ConditionFalse, v1alpha1.ReasonFinalizerRefused,
+			"Governs no further namespace, because its finalizer is refused: " + file.refusal,
+		}
+	case !summary.Complete() && summary.Round == 1:
+		return verdict{
+			metav1.ConditionUnknown, v1alpha1.ReasonProgressing,
+			fmt.Sprintf("Looking at every namespace after a start: %d still to do", summary.Awaited) + firstFailure(summary),
+		}
 	case !summary.Complete() && !settled(candidate.Baseline):
 		return verdict{
 			metav1.ConditionUnknown, v1alpha1.ReasonProgressing,
@@ -101,10 +132,15 @@ func wasReady(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == baseline.Generation
 }
 
-func deletingMessage(summary *ledger.Summary) string {
-	message := fmt.Sprintf("Removing policies: %s left", namespaces(summary.Counts.Governed+summary.Counts.Held))
-	if summary.Counts.Held > 0 {
-		message += fmt.Sprintf(", of which %d held, such as %s: %s", summary.Counts.Held, summary.FirstHeld, summary.HeldMessage)
+func deletingMessage(summary *ledger.Summary, left string) string {
+	counts := summary.Counts
+	remaining := counts.Governed + counts.Held + counts.Releasing
+	if remaining == 0 && left != "" {
+		return fmt.Sprintf("Removing policies: %s is still to be removed, or taken over by another baseline", left)
+	}
+	message := fmt.Sprintf("Removing policies: %s left", namespaces(remaining))
+	if counts.Held > 0 {
+		message += fmt.Sprintf(", of which %d held, such as %s: %s", counts.Held, summary.FirstHeld, summary.HeldMessage)
 	}
 	return message + firstFailure(summary)
 }
@@ -146,6 +182,9 @@ func syncedMessage(summary *ledger.Summary) string {
 	}
 	if counts.Held > 0 {
 		notes = append(notes, fmt.Sprintf("%d held, such as %s: %s", counts.Held, summary.FirstHeld, summary.HeldMessage))
+	}
+	if counts.Releasing > 0 {
+		notes = append(notes, fmt.Sprintf("%d no longer governed but refusing the removal of policies", counts.Releasing)+firstFailure(summary))
 	}
 	if summary.Contested > 0 {
 		notes = append(notes, fmt.Sprintf("%d contested, such as %s: somebody keeps changing its policies", summary.Contested, summary.FirstContested))

@@ -40,6 +40,7 @@ type records map[string]ledger.Record
 func summarize(baseline *v1alpha1.ClusterNetworkBaseline, outcomes records, awaited ...string) *ledger.Summary {
 	book := ledger.New(func(string) {})
 	book.Observe(ledger.Observation{Name: baseline.Name, Version: new(versionOf(baseline))})
+	book.Begin(nil, noon) // the round of the start-up is over
 	book.Begin(slices.Concat(slices.Collect(maps.Keys(outcomes)), awaited), noon)
 	for namespace, record := range outcomes {
 		book.Record(namespace, book.Round(), record)
@@ -83,6 +84,13 @@ func held() ledger.Record {
 	return r
 }
 
+// releasing is a namespace that no baseline governs any more, and that refuses the removal of its policies.
+func releasing() ledger.Record {
+	r := failed()
+	r.State, r.Environment, r.Selecting = ledger.Releasing, "", nil
+	return r
+}
+
 // audited is a namespace that nobody governs and a baseline in Audit selects, or selected.
 func audited(effect ledger.Effect) ledger.Record {
 	return ledger.Record{Selecting: []string{"default"}, Rehearsed: []ledger.Rehearsed{{Baseline: "default", Effect: effect}}}
@@ -97,7 +105,7 @@ func overridden() ledger.Record {
 // reported returns the baseline with the status that is written about it at a time.
 func reported(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary, now time.Time) *v1alpha1.ClusterNetworkBaseline {
 	after := baseline.DeepCopy()
-	after.Status = renderStatus(governance.NewCandidate(baseline), summary, now)
+	after.Status = renderStatus(governance.NewCandidate(baseline), &file{}, summary, now)
 	return after
 }
 
@@ -173,6 +181,16 @@ func TestEveryStateOfABaseline(t *testing.T) {
 			baseline: enforcing(), records: records{"shop": held(), "web": synced()},
 			wantReady: "True", wantReason: "Synced", wantMessage: []string{"1 namespace protected", "1 held", "is in Audit"},
 			wantSynced: "True", wantKstatus: kstatus.CurrentStatus,
+		},
+		"ready: one refuses the removal of policies, and the cause is told": {
+			baseline: enforcing(), records: records{"shop": releasing(), "web": synced()},
+			wantReady: "True", wantReason: "Synced", wantMessage: []string{"1 namespace protected", "1 no longer governed", "shop", "forbids it"},
+			wantSynced: "True", wantKstatus: kstatus.CurrentStatus,
+		},
+		"deleting: one refuses the removal of policies": {
+			baseline: enforcing().Deleting(), records: records{"shop": releasing()},
+			wantReady: "False", wantReason: "Deleting", wantMessage: []string{"1 namespace left", "shop", "forbids it"},
+			wantSynced: "False", wantKstatus: kstatus.TerminatingStatus,
 		},
 		"slow: a namespace waits for a minute": {
 			baseline: enforcing(), records: records{"shop": pendingSince(noon.Add(-slowAfter)), "web": synced()},
@@ -401,5 +419,52 @@ func TestTheLongestWaitDecidesWhetherItIsSlow(t *testing.T) {
 	got := condition(t, baseline, v1alpha1.ConditionReady)
 	if got.Reason != v1alpha1.ReasonSlow || !strings.Contains(got.Message, "3 of 3 namespaces not protected; b: ") {
 		t.Errorf("Ready is %s because of %s: %s", got.Status, got.Reason, got.Message)
+	}
+}
+
+// Other controllers may add conditions of their own. The schema allows eight in all.
+func TestOurConditionsAlwaysFit(t *testing.T) {
+	t.Parallel()
+	baseline := enforcing().Obj()
+	for i := range 8 {
+		meta.SetStatusCondition(&baseline.Status.Conditions, metav1.Condition{Type: fmt.Sprintf("Foreign%d", i), Status: metav1.ConditionTrue, Reason: "Theirs"})
+	}
+	for name, outcomes := range map[string]records{"ready": {"shop": synced()}, "failed, with one more": {"shop": failed()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			after := reported(baseline, summarize(baseline, outcomes), noon)
+			if len(after.Status.Conditions) > 8 {
+				t.Errorf("%d conditions: the API server refuses the status", len(after.Status.Conditions))
+			}
+			for _, kind := range []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionSynced, v1alpha1.ConditionReady, "Foreign0", "Foreign3"} {
+				condition(t, after, kind)
+			}
+			if again := reported(after, summarize(baseline, outcomes), noon); !cmp.Equal(after.Status, again.Status) {
+				t.Error("a second look drops more")
+			}
+		})
+	}
+}
+
+// After a start the status of the last leader stands for five seconds; then it says what is still to do, and what is open.
+func TestTheRoundOfTheStartUpIsInProgress(t *testing.T) {
+	t.Parallel()
+	baseline := enforcing().Obj()
+	baseline = reported(baseline, summarize(baseline, records{"shop": synced(), "web": synced()}), noon) // by the last leader
+	book := ledger.New(func(string) {})
+	book.Observe(ledger.Observation{Name: "default", Version: new(versionOf(baseline))})
+	book.Begin([]string{"shop", "web", "db"}, noon)
+	book.Expect("shop", pendingSince(noon))
+	book.Record("web", book.Round(), synced())
+	summary := book.Summarize("default")
+
+	ready := condition(t, reported(baseline, &summary, noon.Add(firstProgressAfter)), v1alpha1.ConditionReady)
+	if ready.Status != metav1.ConditionUnknown || ready.Reason != v1alpha1.ReasonProgressing {
+		t.Errorf("Ready is %s because of %s: nobody knows yet", ready.Status, ready.Reason)
+	}
+	for _, part := range []string{"after a start", "2 still to do", "shop", "Unavailable"} {
+		if !strings.Contains(ready.Message, part) {
+			t.Errorf("Ready does not say %q: %s", part, ready.Message)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package controllers
 
 import (
+	"math"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/client-go/tools/events"
@@ -40,6 +43,16 @@ func (a *announcer) held(baseline *v1alpha1.ClusterNetworkBaseline, summary *led
 func (a *announcer) contested(baseline *v1alpha1.ClusterNetworkBaseline, namespace string) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(namespace), corev1.EventTypeWarning, v1alpha1.EventContested, "Repair",
 		"Somebody keeps changing the policies of namespace %s; they are put back each time", namespace)
+}
+
+func (a *announcer) exposed(baseline *v1alpha1.ClusterNetworkBaseline, namespace string, policies []string, why string) {
+	a.recorder.Eventf(baselineReference(baseline), namespaceReference(namespace), corev1.EventTypeWarning, v1alpha1.EventExposed, "Repair",
+		"Namespace %s lost protection: %s was changed or deleted and cannot be put back: %s", namespace, strings.Join(policies, ", "), why)
+}
+
+func (a *announcer) leftBehind(baseline *v1alpha1.ClusterNetworkBaseline, count int, first, why string) {
+	a.recorder.Eventf(baselineReference(baseline), namespaceReference(first), corev1.EventTypeWarning, v1alpha1.EventLeft, "Release",
+		"Policies are left in %s, such as %s: %s", namespaces(int32(min(count, math.MaxInt32))), first, why) //nolint:gosec // bounded
 }
 
 // damage says what somebody must have done, going by what it took to repair it.

@@ -72,21 +72,21 @@ func (l *liveReader) crdTerminating(ctx context.Context) (bool, error) {
 // labels, and enough, because the first policy of ours settles the question.
 const remainingPage = 20
 
-// policiesRemain says whether any policy made for a baseline is left anywhere.
-func (l *liveReader) policiesRemain(ctx context.Context, baseline string) (bool, error) {
+// firstPolicy returns a policy made for a baseline, as namespace/name; "" if none is left anywhere.
+func (l *liveReader) firstPolicy(ctx context.Context, baseline string) (string, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicyList"))
 	for {
 		err := l.api.List(ctx, list, client.MatchingLabels{v1alpha1.BaselineLabel: baseline}, client.Limit(remainingPage), client.Continue(list.Continue))
 		if err != nil {
-			return false, fmt.Errorf("list the policies of baseline %q: %w", baseline, err)
+			return "", fmt.Errorf("list the policies of baseline %q: %w", baseline, err)
 		}
 		ours := func(object metav1.PartialObjectMetadata) bool { return v1alpha1.IsPolicyName(object.Name) }
-		if slices.ContainsFunc(list.Items, ours) {
-			return true, nil
+		if i := slices.IndexFunc(list.Items, ours); i >= 0 {
+			return list.Items[i].Namespace + "/" + list.Items[i].Name, nil
 		}
 		if list.Continue == "" {
-			return false, nil
+			return "", nil
 		}
 	}
 }

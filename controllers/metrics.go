@@ -23,7 +23,7 @@ func newMetrics(registerer prometheus.Registerer, book *ledger.Ledger) (*metrics
 		}, []string{"operation"}),
 		repairs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "netbaseline_drift_repairs_total",
-			Help: "Times the policies of a namespace were put back after somebody else had changed or deleted them.",
+			Help: "Times the policies of a namespace were put back after another client had changed or deleted them.",
 		}),
 		protection: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "netbaseline_namespace_protection_seconds",
@@ -35,7 +35,7 @@ func newMetrics(registerer prometheus.Registerer, book *ledger.Ledger) (*metrics
 	for _, operation := range []plan.Operation{plan.Create, plan.Update, plan.Delete} {
 		m.writes.WithLabelValues(string(operation)) // so that a rate over them begins at 0
 	}
-	for _, collector := range []prometheus.Collector{m.writes, m.repairs, m.protection, &ledgerCollector{book}} {
+	for _, collector := range []prometheus.Collector{m.writes, m.repairs, m.protection, theWatchErrors.total, &ledgerCollector{book}} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, err
 		}
@@ -51,10 +51,10 @@ func (m *metrics) countWrites(written []apply.Written) {
 
 var (
 	namespacesDesc = prometheus.NewDesc("netbaseline_namespaces",
-		"Namespaces by baseline and state (synced, pending, failed, held). Held ones whose baseline does not exist have an empty baseline.",
+		"Namespaces by baseline and state (synced, pending, failed, held, releasing). Held ones whose baseline does not exist have an empty baseline.",
 		[]string{"baseline", "state"}, nil)
 	contestedDesc = prometheus.NewDesc("netbaseline_contested_namespaces",
-		"Namespaces whose policies somebody keeps changing although they are put back each time.", nil, nil)
+		"Namespaces whose policies another client keeps changing although they are put back each time.", nil, nil)
 )
 
 // ledgerCollector reads the ledger when metrics are scraped, so that they cannot fall behind it.

@@ -61,14 +61,17 @@ func TestEverySeriesIsThereFromTheBeginning(t *testing.T) {
 	t.Parallel()
 	_, registry := newTestMetrics(t, ledger.New(func(string) {}))
 	want := map[string]float64{
-		`netbaseline_policy_writes_total{operation="create"}`: 0,
-		`netbaseline_policy_writes_total{operation="update"}`: 0,
-		`netbaseline_policy_writes_total{operation="delete"}`: 0,
-		`netbaseline_drift_repairs_total`:                     0,
-		`netbaseline_namespace_protection_seconds count`:      0,
-		`netbaseline_namespace_protection_seconds sum`:        0,
-		`netbaseline_namespaces{baseline="",state="held"}`:    0,
-		`netbaseline_contested_namespaces`:                    0,
+		`netbaseline_policy_writes_total{operation="create"}`:                0,
+		`netbaseline_policy_writes_total{operation="update"}`:                0,
+		`netbaseline_policy_writes_total{operation="delete"}`:                0,
+		`netbaseline_watch_errors_total{resource="namespaces"}`:              0,
+		`netbaseline_watch_errors_total{resource="networkpolicies"}`:         0,
+		`netbaseline_watch_errors_total{resource="clusternetworkbaselines"}`: 0,
+		`netbaseline_drift_repairs_total`:                                    0,
+		`netbaseline_namespace_protection_seconds count`:                     0,
+		`netbaseline_namespace_protection_seconds sum`:                       0,
+		`netbaseline_namespaces{baseline="",state="held"}`:                   0,
+		`netbaseline_contested_namespaces`:                                   0,
 	}
 	if diff := cmp.Diff(want, scraped(t, registry)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -85,7 +88,7 @@ func TestMetricsCount(t *testing.T) {
 	gone := held()
 	gone.Baseline = "gone"
 	for namespace, record := range (records{
-		"a": synced(), "b": synced(), "c": contested(), "d": pendingSince(noon), "e": failed(), "f": held(), "g": overridden(), "h": {},
+		"k": releasing(), "a": synced(), "b": synced(), "c": contested(), "d": pendingSince(noon), "e": failed(), "f": held(), "g": overridden(), "h": {},
 		"i": gone, "j": gone,
 	}) {
 		book.Record(namespace, 0, record)
@@ -97,22 +100,27 @@ func TestMetricsCount(t *testing.T) {
 	m.protection.Observe(0.2)
 
 	want := map[string]float64{
-		`netbaseline_policy_writes_total{operation="create"}`:        2,
-		`netbaseline_policy_writes_total{operation="update"}`:        1,
-		`netbaseline_policy_writes_total{operation="delete"}`:        1,
-		`netbaseline_drift_repairs_total`:                            1,
-		`netbaseline_namespace_protection_seconds count`:             1,
-		`netbaseline_namespace_protection_seconds sum`:               0.2,
-		`netbaseline_namespaces{baseline="default",state="synced"}`:  3,
-		`netbaseline_namespaces{baseline="default",state="pending"}`: 1,
-		`netbaseline_namespaces{baseline="default",state="failed"}`:  1,
-		`netbaseline_namespaces{baseline="default",state="held"}`:    1,
-		`netbaseline_namespaces{baseline="strict",state="synced"}`:   1,
-		`netbaseline_namespaces{baseline="strict",state="pending"}`:  0,
-		`netbaseline_namespaces{baseline="strict",state="failed"}`:   0,
-		`netbaseline_namespaces{baseline="strict",state="held"}`:     0,
-		`netbaseline_namespaces{baseline="",state="held"}`:           2,
-		`netbaseline_contested_namespaces`:                           1,
+		`netbaseline_policy_writes_total{operation="create"}`:                2,
+		`netbaseline_policy_writes_total{operation="update"}`:                1,
+		`netbaseline_policy_writes_total{operation="delete"}`:                1,
+		`netbaseline_watch_errors_total{resource="namespaces"}`:              0,
+		`netbaseline_watch_errors_total{resource="networkpolicies"}`:         0,
+		`netbaseline_watch_errors_total{resource="clusternetworkbaselines"}`: 0,
+		`netbaseline_drift_repairs_total`:                                    1,
+		`netbaseline_namespace_protection_seconds count`:                     1,
+		`netbaseline_namespace_protection_seconds sum`:                       0.2,
+		`netbaseline_namespaces{baseline="default",state="synced"}`:          3,
+		`netbaseline_namespaces{baseline="default",state="pending"}`:         1,
+		`netbaseline_namespaces{baseline="default",state="failed"}`:          1,
+		`netbaseline_namespaces{baseline="default",state="held"}`:            1,
+		`netbaseline_namespaces{baseline="default",state="releasing"}`:       1,
+		`netbaseline_namespaces{baseline="strict",state="synced"}`:           1,
+		`netbaseline_namespaces{baseline="strict",state="pending"}`:          0,
+		`netbaseline_namespaces{baseline="strict",state="failed"}`:           0,
+		`netbaseline_namespaces{baseline="strict",state="held"}`:             0,
+		`netbaseline_namespaces{baseline="strict",state="releasing"}`:        0,
+		`netbaseline_namespaces{baseline="",state="held"}`:                   2,
+		`netbaseline_contested_namespaces`:                                   1,
 	}
 	if diff := cmp.Diff(want, scraped(t, registry)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -153,7 +161,8 @@ func TestNoLabelTakesMoreValuesThanThereAreBaselines(t *testing.T) {
 		got[label] = slices.Sorted(maps.Keys(of))
 	}
 	want := map[string][]string{
-		"baseline": {"", "default"}, "state": {"failed", "held", "pending", "synced"}, "operation": {"create", "delete", "update"},
+		"baseline": {"", "default"}, "state": {"failed", "held", "pending", "releasing", "synced"}, "operation": {"create", "delete", "update"},
+		"resource": {"clusternetworkbaselines", "namespaces", "networkpolicies"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -14,20 +14,6 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
-// Whoever touches the policies of a namespace that refuses them has us try again each time.
-func TestRefusedWritesAreBounded(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, enforcing().Obj())
-	s.refuse["create "+v1alpha1.AllowDNSName] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), "", errors.New("no"))
-	writes := 0
-	for range 100 {
-		writes += len(s.reconcile().writes)
-	}
-	if writes > writeBurst+2 {
-		t.Errorf("%d refused writes at one moment", writes)
-	}
-}
-
 func TestWhatAnAdmissionPluginAltersIsNoRepair(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, enforcing().Obj())
@@ -38,57 +24,11 @@ func TestWhatAnAdmissionPluginAltersIsNoRepair(t *testing.T) {
 	}
 	s.reconcile()
 	for i := range 3 {
-		s.clock = noon.Add(time.Duration(i+1) * (alteredRetry + time.Second))
+		s.clock = noon.Add(time.Duration(i+1) * (futileRetry + time.Second))
 		got := s.reconcile()
 		if len(got.events) > 0 || s.metric("netbaseline_drift_repairs_total") > 0 {
 			t.Errorf("retry %d of an altered policy: writes %v events %v, repairs %v, state %s", i, got.writes, got.events, s.metric("netbaseline_drift_repairs_total"), got.record.State)
 		}
-	}
-}
-
-// What is taken out of a policy is confirmed with the API server first. That must not ask the bound a second time, which would never be met.
-func TestAConfirmedRepairWaitsForTheBoundOnce(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, enforcing().Obj())
-	s.reconcile()
-	for range 2 * writeBurst {
-		s.change(v1alpha1.DefaultDenyName, letIn)
-		s.reconcile()
-	}
-	s.change(v1alpha1.AllowDNSName, func(p *networkingv1.NetworkPolicy) {
-		p.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
-	})
-	s.change(v1alpha1.DefaultDenyName, letIn)
-	for range 5 {
-		got := s.reconcile()
-		if len(got.writes) > 0 {
-			return
-		}
-		s.clock = s.clock.Add(got.again)
-	}
-	t.Error("it waits for ever")
-}
-
-// A finalizer can keep a namespace in its deletion for ever.
-func TestRepairsInATerminatingNamespaceAreBoundedAndSilent(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, enforcing().Obj())
-	s.reconcile()
-	s.terminate()
-	s.ledger.TakeTallies("default")
-	writes := 0
-	for range 100 {
-		s.change(v1alpha1.DefaultDenyName, letIn)
-		writes += len(s.reconcile().writes)
-	}
-	if writes > writeBurst+2 {
-		t.Errorf("%d repairs at one moment in a terminating namespace", writes)
-	}
-	if e, _ := s.ledger.TakeTallies("default"); e != nil {
-		t.Errorf("announced as %s", e)
-	}
-	if counts := s.ledger.Summarize("default").Counts; counts.Pending+counts.Governed > 0 {
-		t.Errorf("counted, although nobody is told of it: %+v", counts)
 	}
 }
 
@@ -180,23 +120,6 @@ func TestTheRefusalOfSeveralRemovalsIsOneLine(t *testing.T) {
 	}
 }
 
-func TestRepairsInATerminatingNamespaceAreBoundedAfterARestart(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, enforcing().Obj())
-	s.reconcile()
-	s.terminate()
-	s.ledger.Record("shop", 1, ledger.Record{})
-	s.drift.forget("shop")
-	writes := 0
-	for range 100 {
-		s.change(v1alpha1.DefaultDenyName, letIn)
-		writes += len(s.reconcile().writes)
-	}
-	if writes > writeBurst+2 {
-		t.Errorf("%d repairs at one moment in a terminating namespace", writes)
-	}
-}
-
 func TestAReleaseAfterAStartIsNoDisturbance(t *testing.T) {
 	t.Parallel()
 	deny := written(v1alpha1.DefaultDenyName)
@@ -205,8 +128,8 @@ func TestAReleaseAfterAStartIsNoDisturbance(t *testing.T) {
 	s.reconcile()
 	s.clock = noon.Add(24 * time.Hour)
 	s.reconcile()
-	if len(s.drift.history) > 0 {
-		t.Errorf("remembered a day later: %v", s.drift.history)
+	if len(s.contention.namespaces) > 0 {
+		t.Errorf("remembered a day later: %v", s.contention.namespaces)
 	}
 }
 

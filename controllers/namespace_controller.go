@@ -23,18 +23,18 @@ import (
 
 // namespaceReconciler brings one namespace at a time to the policies that it must have.
 type namespaceReconciler struct {
-	cache     client.Reader
-	live      liveReader
-	executor  apply.Executor
-	ledger    *ledger.Ledger
-	views     *views
-	drift     *driftGuard
-	own       *ownWrites
-	sightings *sightings
-	events    *announcer
-	metrics   *metrics
-	retries   workqueue.TypedRateLimiter[string] // of namespaces whose refusal is known
-	now       func() time.Time
+	cache      client.Reader
+	live       liveReader
+	executor   apply.Executor
+	ledger     *ledger.Ledger
+	views      *views
+	lanes      *lanes
+	contention *contention
+	own        *ownWrites
+	events     *announcer
+	metrics    *metrics
+	retries    workqueue.TypedRateLimiter[string] // of namespaces whose refusal is known
+	now        func() time.Time
 
 	firstRound sync.Once
 }
@@ -49,9 +49,7 @@ type situation struct {
 	evidence  governance.Evidence
 	previous  ledger.Record
 	known     bool // whether there is a previous record
-	// admitted is how many writes the bound has let pass in this reconcile. It is asked once: to ask again after making sure with the API
-	// server would take twice as much as there ever is, where somebody has used it up.
-	admitted int
+	pass      *pass
 	// again is when to look again because the inventory has in it what the cache does not show yet.
 	again time.Duration
 }
@@ -68,22 +66,29 @@ type outcome struct {
 // Reconcile implements reconcile.Reconciler. The name of the request is that of the namespace.
 func (r *namespaceReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	r.beginFirstRound(ctx)
-	round := r.ledger.Round()
-	seen, err := r.look(ctx, request.Name)
+	name, round := request.Name, r.ledger.Round()
+	ctx, pass, wait := r.lanes.enter(ctx, name, r.contention.contested(name, r.now()), !r.ledger.Awaited(name))
+	if pass == nil {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	defer pass.leave()
+	seen, err := r.look(ctx, name)
 	if apierrors.IsNotFound(err) {
-		r.forget(request.Name)
+		r.forget(name, round)
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	seen.pass = pass
 	result := r.converge(ctx, seen)
 	if result.err != nil {
-		r.own.distrust(request.Name) // the queue decides when to look again, and that may be late
+		r.own.distrust(name) // the queue decides when to look again, and that may be late
 	}
 	result.record.Rehearsed = rehearse(seen)
-	r.ledger.Record(request.Name, round, result.record)
-	return ctrl.Result{RequeueAfter: soonest(result.again, seen.again)}, result.err
+	r.ledger.Record(name, round, result.record)
+	again := soonest(soonest(result.again, seen.again), r.contention.prune(name, r.now()))
+	return ctrl.Result{RequeueAfter: again}, result.err
 }
 
 // look reads the namespace and everything that concerns it from the cache.
@@ -116,36 +121,48 @@ func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation
 	return seen, nil
 }
 
-// converge decides about a namespace and does it.
+// converge decides about a namespace and does it. What would take protection away is decided again on what the API server itself says.
 func (r *namespaceReconciler) converge(ctx context.Context, seen *situation) outcome {
-	decision := governance.Decide(seen.view, seen.subject(), seen.evidence)
-	if decision.Action == governance.Confirm {
-		removal := plan.Remove(seen.namespace.Name, decision.Owners, seen.inventory)
-		if wait := r.admit(seen, removal); wait > 0 {
-			return outcome{record: seen.previous, again: wait}
+	decision, steps := r.decide(seen)
+	if decision.Action == governance.Confirm || steps.Loosens() {
+		if wait := r.leaving(seen, decision); wait > 0 {
+			return r.left(seen, decision, wait)
 		}
 		if err := r.confirm(ctx, seen); err != nil {
-			return unconfirmed(decision, err)
+			return r.unconfirmed(seen, decision, err)
 		}
-		decision = governance.Decide(seen.view, seen.subject(), seen.evidence)
+		decision, steps = r.decide(seen)
 	}
 	switch decision.Action {
 	case governance.Enforce:
-		return r.enforce(ctx, seen, decision)
+		return r.enforce(ctx, seen, decision, steps)
 	case governance.Release:
-		return r.release(ctx, seen, decision)
-	case governance.Hold, governance.Confirm:
-		return r.leftAlone(seen, heldRecord(decision))
-	case governance.Ignore:
+		return r.release(ctx, seen, decision, steps)
+	case governance.Hold:
+		return r.hold(ctx, seen, decision, steps)
+	case governance.Confirm, governance.Ignore: // nothing is left to confirm
 	}
-	return r.leftAlone(seen, ledger.Record{Selecting: decision.Selecting})
+	return outcome{record: ledger.Record{Selecting: decision.Selecting}}
 }
 
-// leftAlone concludes a reconcile in which there was nothing to do.
-func (r *namespaceReconciler) leftAlone(seen *situation, record ledger.Record) outcome {
-	r.sightings.drop(seen.namespace.Name)
-	_, again := r.drift.contested(seen.namespace.Name, r.now()) // so that what it remembers does not stay for ever
-	return outcome{record: record, again: again}
+// decide says what is to become of a namespace, and plans it.
+func (r *namespaceReconciler) decide(seen *situation) (governance.Decision, plan.Plan) {
+	name, decision := seen.namespace.Name, governance.Decide(seen.view, seen.subject(), seen.evidence)
+	if decision.Action == governance.Release {
+		return decision, plan.Remove(name, decision.Owners, seen.inventory)
+	}
+	if decision.Governor == nil || decision.Action == governance.Confirm {
+		return decision, nil
+	}
+	desired := decision.Governor.Desired(decision.Governor.Environment(seen.labels))
+	steps := plan.Converge(name, desired, seen.inventory, r.sideBySide(seen))
+	switch {
+	case seen.terminating():
+		steps = steps.UpdatesOnly()
+	case decision.Action == governance.Hold:
+		steps = steps.Closing(seen.labels)
+	}
+	return decision, steps
 }
 
 // confirm replaces what is known from the cache by what the API server itself says.
@@ -159,8 +176,8 @@ func (r *namespaceReconciler) confirm(ctx context.Context, seen *situation) erro
 	return nil
 }
 
-// beginFirstRound opens the round of the start-up: until every namespace has been seen once, no status is written. It runs in the
-// first reconcile, because only then are all caches filled and all namespaces in the queue.
+// beginFirstRound opens the round of the start-up. It runs in the first reconcile, because only then are all caches filled and all
+// namespaces in the queue.
 func (r *namespaceReconciler) beginFirstRound(ctx context.Context) {
 	r.firstRound.Do(func() {
 		names, err := namespaceNames(ctx, r.cache)
@@ -171,6 +188,13 @@ func (r *namespaceReconciler) beginFirstRound(ctx context.Context) {
 	})
 }
 
+// sideBySide reports whether the policies of a namespace may be written at the same time. A clock that is behind the API server's
+// must not make every namespace look young.
+func (r *namespaceReconciler) sideBySide(seen *situation) bool {
+	age := r.now().Sub(seen.namespace.CreationTimestamp.Time)
+	return age.Abs() < youngNamespace && len(seen.inventory) == 0
+}
+
 // soonest returns the shorter of two delays, of which 0 means never.
 func soonest(a, b time.Duration) time.Duration {
 	if a == 0 || b == 0 {
@@ -179,12 +203,12 @@ func soonest(a, b time.Duration) time.Duration {
 	return min(a, b)
 }
 
-func (r *namespaceReconciler) forget(namespace string) {
-	r.ledger.Forget(namespace)
-	r.drift.forget(namespace)
+func (r *namespaceReconciler) forget(namespace string, round uint64) {
+	r.ledger.Forget(namespace, round)
+	r.contention.forget(namespace)
+	r.lanes.forget(namespace)
 	r.own.distrust(namespace)
 	r.retries.Forget(namespace)
-	r.sightings.drop(namespace)
 }
 
 func (s *situation) terminating() bool { return !s.namespace.DeletionTimestamp.IsZero() }
@@ -193,8 +217,19 @@ func (s *situation) subject() governance.Subject {
 	return governance.Subject{
 		Namespace:   policy.Namespace{Name: s.namespace.Name, Labels: s.labels},
 		Terminating: s.terminating(),
-		Owners:      s.inventory.Owners(),
+		Owners:      s.owners(),
+		Orphaned:    s.inventory.Orphaned(),
+		Unmarked:    len(s.inventory.Nameless()) > 0,
 	}
+}
+
+// owners returns the baselines that our policies were made for. What the ledger remembers counts for more than their labels, which
+// whoever may write the policies can change: a namespace that a baseline governed is its own until that baseline gives it up.
+func (s *situation) owners() []string {
+	if s.previous.Governed() && s.previous.NamespaceUID == s.namespace.UID {
+		return []string{s.previous.Baseline}
+	}
+	return s.inventory.Owners()
 }
 
 func namespaceNames(ctx context.Context, reader client.Reader) ([]string, error) {

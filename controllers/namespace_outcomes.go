@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
@@ -15,83 +16,94 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// youngNamespace is the age below which a namespace can hold no running pods that know DNS yet: scheduling, pulling and starting
-// take longer, and writing its policies side by side protects it sooner.
-const youngNamespace = 10 * time.Second
+const (
+	// youngNamespace is the age below which a namespace can hold no running pods that know DNS yet: scheduling, pulling and starting
+	// take longer, and writing its policies side by side protects it sooner.
+	youngNamespace = 10 * time.Second
+	// labelSettles is how long a namespace must not have been selected before that counts. Tools that replace an object take its labels
+	// off and put them back within milliseconds; people who undo a mistake take a few seconds.
+	labelSettles = 10 * time.Second
+	// quotaRetry is how soon a full quota is tried again: what makes room in it, nothing tells.
+	quotaRetry = 3 * time.Second
+)
 
 // enforce brings a namespace to what its governor asks for.
-func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, decision governance.Decision) outcome {
-	name := seen.namespace.Name
-	target := targetRecord(seen, decision)
-	steps := r.plan(ctx, seen, decision)
-	if wait := r.mustWait(seen, target, steps); wait > 0 {
-		return r.postponed(seen, target, wait, r.drift.rival(name, steps, seen.inventory))
+func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, decision governance.Decision, steps plan.Plan) outcome {
+	name, target := seen.namespace.Name, targetRecord(seen, decision)
+	if !seen.previous.SameTarget(target) {
+		r.contention.retarget(name)
 	}
-	written, err := r.execute(ctx, seen, steps)
+	steps, left, again := r.contention.sift(name, steps, r.now())
+	written, err := r.execute(ctx, seen, target, steps)
 	r.report(seen, decision, written, drifted(seen, target, written))
-	unreported := ledger.Record{Selecting: decision.Selecting}
+	r.remember(name, steps, written, err)
 	switch {
-	case errors.Is(err, apply.ErrUnconfirmed):
-		return r.reconsider(ctx, seen, target)
-	case err != nil && apply.NamespaceGone(err), err == nil && seen.terminating():
-		return outcome{record: unreported} // there is nothing left to protect, or to report
-	case seen.terminating():
-		return outcome{record: unreported, again: r.retries.When(name)} // its pods may still run
+	case err != nil && apply.NamespaceGone(err), seen.terminating():
+		return r.unreported(seen, decision, err)
+	case errors.Is(err, apply.ErrUnconfirmed): // the cache is behind what lies there
+		return outcome{record: r.pending(seen, target, v1alpha1.ReasonUnconfirmed, err.Error()), again: r.retries.When(name)}
 	case err != nil:
-		r.remember(name, err)
-		return r.refused(seen, target, err)
+		return r.refused(seen, decision, target, err)
 	}
-	r.drift.clearAltered(name)
 	r.retries.Forget(name)
-	if seenAt, ok := r.sightings.take(name); ok && len(written) > 0 {
-		r.metrics.protection.Observe(r.now().Sub(seenAt).Seconds())
+	if lingering := seen.lingering(decision); lingering != "" {
+		return outcome{record: r.pending(seen, target, v1alpha1.ReasonTerminatingPolicy, lingering)}
 	}
-	return r.synced(target, name)
+	if at, ok := r.ledger.Arrival(name); ok && len(written) > 0 {
+		r.metrics.protection.Observe(r.now().Sub(at).Seconds())
+	}
+	return outcome{record: r.settled(seen, target, left), again: again}
 }
 
-// mustWait returns how long the writes of a plan have to wait; 0 for not at all.
-func (r *namespaceReconciler) mustWait(seen *situation, target ledger.Record, steps plan.Plan) time.Duration {
-	name := seen.namespace.Name
-	switch {
-	case seen.terminating():
-		r.drift.bound(name) // it is in no record, so nothing here can be told from drift, nor from a change of what is asked for
-	case !seen.previous.SameTarget(target):
-		r.drift.retarget(name)
+// unreported concludes a reconcile of a namespace that is being deleted. Its pods may still run, so what failed is tried again; but there is
+// nothing to report.
+func (r *namespaceReconciler) unreported(seen *situation, decision governance.Decision, err error) outcome {
+	concluded := outcome{record: ledger.Record{Selecting: decision.Selecting}}
+	if err != nil && !apply.NamespaceGone(err) {
+		concluded.again = r.retries.When(seen.namespace.Name)
 	}
-	return r.admit(seen, steps)
+	return concluded
 }
 
-// admit returns how long the bound on writes has a plan wait; 0 for not at all.
-func (r *namespaceReconciler) admit(seen *situation, steps plan.Plan) time.Duration {
-	name, now := seen.namespace.Name, r.now()
-	if seen.admitted > 0 {
-		r.drift.owe(name, steps.Len()-seen.admitted, now)
-		return 0
-	}
-	wait := r.drift.wait(name, steps, seen.inventory, now)
-	if wait == 0 {
-		seen.admitted = steps.Len()
-	}
-	return wait
-}
-
-// execute carries out a plan, and remembers what was written until the cache shows it.
-func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, steps plan.Plan) (written []apply.Written, err error) {
+// execute carries out a plan, and remembers what was written until the cache shows it. If it hangs, the namespace is recorded as waiting for
+// the target, unless that names no baseline.
+func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, target ledger.Record, steps plan.Plan) (written []apply.Written, err error) {
 	if steps.Len() == 0 {
 		return nil, nil
 	}
-	r.own.begin(seen.namespace.Name)
-	defer func() { r.own.note(seen.namespace.Name, written, seen.versions, r.now()) }()
-	return r.executorFor(seen).Execute(ctx, steps)
-}
-
-func (r *namespaceReconciler) executorFor(seen *situation) *apply.Executor {
+	name := seen.namespace.Name
+	if !seen.terminating() && target.Baseline != "" {
+		seen.pass.whenHanging(func() {
+			r.ledger.Expect(name, r.pending(seen, target, v1alpha1.ReasonUnavailable, errGaveWay.Error()))
+		})
+		defer seen.pass.whenHanging(nil)
+	}
+	r.own.begin(name)
+	defer func() {
+		if r.own.note(name, written, seen.versions, r.now()) {
+			seen.again = time.Nanosecond // another client wrote meanwhile
+		}
+	}()
 	executor := r.executor
 	executor.Confirmed = seen.evidence.Live
-	return &executor
+	return executor.Execute(ctx, r.unread(seen, target, steps))
 }
 
-// drifted says whether writes were repairs: what was asked for has not changed, and was in place, or something else lay there.
+// unread has policies replaced without being read first only where that is a repair, and what it replaces is known to be harmless or
+// undisputed: else it must be read, to tell who disputes what.
+func (r *namespaceReconciler) unread(seen *situation, target ledger.Record, steps plan.Plan) plan.Plan {
+	repair := seen.previous.SameTarget(target) && seen.previous.State == ledger.Synced
+	disputed := r.contention.disputed(seen.namespace.Name)
+	for _, stage := range steps {
+		for i := range stage {
+			step := &stage[i]
+			step.Blind = step.Blind && repair && (!disputed || step.Found.SpecHash == step.Desired.Hash)
+		}
+	}
+	return steps
+}
+
+// drifted reports whether writes were repairs: what was asked for has not changed, and was in place, or something else lay there.
 func drifted(seen *situation, target ledger.Record, written []apply.Written) bool {
 	if !seen.previous.SameTarget(target) {
 		return false
@@ -100,65 +112,43 @@ func drifted(seen *situation, target ledger.Record, written []apply.Written) boo
 	return replaced && seen.previous.Reason != v1alpha1.ReasonAlteredByAdmission || seen.previous.State == ledger.Synced || seen.previous.Reason == v1alpha1.ReasonConflict
 }
 
-// plan compares what must be with what is. Where somebody changes our policies, one that seems to be missing may only have lost its label:
-// then the API server is asked first, because to create it in vain and to update it would be two writes.
-func (r *namespaceReconciler) plan(ctx context.Context, seen *situation, decision governance.Decision) plan.Plan {
-	name := seen.namespace.Name
-	desired := policy.Render(decision.Governor.Baseline, policy.Namespace{Name: name, Labels: seen.labels})
-	steps := plan.Converge(name, desired, seen.inventory, r.sideBySide(seen))
-	if steps.Creates() && r.drift.bounds(name) {
-		if live, err := r.live.inventory(ctx, name); err == nil {
-			seen.inventory = live
-			steps = plan.Converge(name, desired, live, false)
+// remember notes which writes did not last, or will not, and who else writes.
+func (r *namespaceReconciler) remember(namespace string, steps plan.Plan, written []apply.Written, err error) {
+	now, altered := r.now(), apply.Alterations(err)
+	for i := range written {
+		name := written[i].Object.Name
+		switch _, was := altered[name]; {
+		case was:
+		case written[i].Operation == plan.Update && written[i].Harmless:
+			r.contention.futile(namespace, steps.Step(name), rival, written[i].Found, now)
+		default:
+			r.contention.lasted(namespace, name)
 		}
 	}
-	if seen.terminating() {
-		return steps.UpdatesOnly()
+	for name, stored := range altered {
+		r.contention.futile(namespace, steps.Step(name), altering, stored, now)
 	}
-	return steps
+	if err != nil && !apply.NamespaceGone(err) && apply.Explain(err).Reason == v1alpha1.ReasonConflict {
+		r.contention.disturbed(namespace, now)
+	}
 }
 
-// reconsider decides again on what the API server itself says. What takes protection away must not stand on a view that is behind: the
-// baseline may have changed since, or another one may govern by now.
-func (r *namespaceReconciler) reconsider(ctx context.Context, seen *situation, target ledger.Record) outcome {
-	if err := r.confirm(ctx, seen); err != nil {
-		return r.refused(seen, target, err)
+// hold leaves what protects a namespace as it is, and closes what another baseline that governs otherwise would not allow.
+func (r *namespaceReconciler) hold(ctx context.Context, seen *situation, decision governance.Decision, steps plan.Plan) outcome {
+	name, record := seen.namespace.Name, heldRecord(decision)
+	if decision.Reason == v1alpha1.ReasonOwnerUnknown {
+		record.Message = strings.Join(seen.inventory.Nameless(), ", ") + " " + record.Message
 	}
-	return r.converge(ctx, seen)
-}
-
-// sideBySide says whether the policies of a namespace may be written at the same time. A clock that is behind the API server's
-// must not make every namespace look young.
-func (r *namespaceReconciler) sideBySide(seen *situation) bool {
-	age := r.now().Sub(seen.namespace.CreationTimestamp.Time)
-	return age.Abs() < youngNamespace && len(seen.inventory) == 0
-}
-
-// release removes the policies that may go.
-func (r *namespaceReconciler) release(ctx context.Context, seen *situation, decision governance.Decision) outcome {
-	name := seen.namespace.Name
-	written, err := r.executorFor(seen).Execute(ctx, plan.Remove(name, decision.Owners, seen.inventory))
-	r.metrics.countWrites(written)
-	record := ledger.Record{Selecting: decision.Selecting, NamespaceUID: seen.namespace.UID}
-	switch {
-	case err != nil && apply.NamespaceGone(err):
-		return outcome{record: record}
-	case err != nil:
-		record.Baseline, record.Environment = decision.Owners[0], seen.environmentFor(decision.Owners[0])
-		return r.refused(seen, record, err)
+	steps, _, _ = r.contention.sift(name, steps, r.now())
+	written, err := r.execute(ctx, seen, ledger.Record{}, steps)
+	left, err := apply.Left(err)
+	for policyName, found := range left {
+		r.contention.futile(name, steps.Step(policyName), kept, found, r.now())
 	}
-	r.retries.Forget(name)
-	if len(written) > 0 {
-		for _, owner := range decision.Owners {
-			r.ledger.NoteReleased(owner, name)
-		}
-		if seen.known && seen.previous.State == ledger.Unmanaged {
-			r.drift.disturbed(name, r.now()) // nothing of ours was here before: somebody made it, and may do so again
-		}
-	}
-	if kept := terminatingPolicies(seen.inventory, decision.Owners); len(kept) > 0 {
-		record.Baseline, record.State, record.Reason = decision.Owners[0], ledger.Held, v1alpha1.ReasonTerminatingPolicy
-		record.Message = fmt.Sprintf("%s is deleted but kept by a finalizer that is not ours", kept[0])
+	r.report(seen, decision, written, len(written) > 0)
+	if err != nil && !apply.NamespaceGone(err) {
+		record.Message += "; what allows too much could not be closed: " + apply.Explain(err).Message
+		return outcome{record: record, again: r.retries.When(name)}
 	}
 	return outcome{record: record}
 }
@@ -170,11 +160,12 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	}
 	name := seen.namespace.Name
 	r.metrics.countWrites(written)
-	if drifted {
+	_, arriving := r.ledger.Arrival(name)
+	switch {
+	case drifted:
 		r.metrics.repairs.Inc()
-		r.drift.disturbed(name, r.now())
-		r.noteRepairs(name, written)
-	} else if !seen.terminating() && !r.sightings.awaiting(name) { // that a new namespace is protected is nothing to tell
+		r.contention.disturbed(name, r.now())
+	case !seen.terminating() && !arriving: // that a new namespace is protected is nothing to tell
 		r.ledger.NoteEnforced(decision.Governor.Baseline.Name, name)
 	}
 	r.announce(seen, decision, written, drifted)
@@ -183,7 +174,7 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 // announce tells about repairs in events.
 func (r *namespaceReconciler) announce(seen *situation, decision governance.Decision, written []apply.Written, drifted bool) {
 	name := seen.namespace.Name
-	contested, _ := r.drift.contested(name, r.now())
+	contested := r.contention.contested(name, r.now())
 	for i := range written {
 		switch {
 		case contested: // whoever loops must not fill the cluster with events
@@ -198,34 +189,91 @@ func (r *namespaceReconciler) announce(seen *situation, decision governance.Deci
 	}
 }
 
-// noteRepairs notes what stood in place of the policies that were put back.
-func (r *namespaceReconciler) noteRepairs(namespace string, written []apply.Written) {
-	for i := range written {
-		if written[i].Operation == plan.Update {
-			r.drift.repaired(namespace, written[i].Object.Name, written[i].Found, written[i].OpenedNothing, r.now())
+// settled returns the record of a namespace whose policies allow no more than they are to.
+func (r *namespaceReconciler) settled(seen *situation, record ledger.Record, left map[string]cause) ledger.Record {
+	rivals := slices.Sorted(func(yield func(string) bool) {
+		for name, why := range left {
+			if why == rival && !yield(name) {
+				return
+			}
 		}
-	}
-}
-
-// remember notes who else writes our policies in a namespace: an admission plugin, or somebody at the same moment.
-func (r *namespaceReconciler) remember(namespace string, err error) {
-	for name, stored := range apply.Alterations(err) {
-		r.drift.noteAltered(namespace, name, stored, r.now())
-	}
-	if apply.Explain(err).Reason == v1alpha1.ReasonConflict {
-		r.drift.disturbed(namespace, r.now())
-	}
-}
-
-// synced concludes a reconcile after which a namespace is as it must be.
-func (r *namespaceReconciler) synced(record ledger.Record, namespace string) outcome {
+	})
 	record.State = ledger.Synced
-	contested, again := r.drift.contested(namespace, r.now())
-	if contested {
+	switch {
+	case len(rivals) < len(left):
+		record.State, record.Reason, record.Message = ledger.Failed, v1alpha1.ReasonAlteredByAdmission, seen.previous.Message
+	case len(rivals) > 0:
 		record.Contested, record.Reason = true, v1alpha1.ReasonContested
-		record.Message = fmt.Sprintf("somebody changed its policies more than %d times in the last minute; each time they were put back", contestedAfter)
+		record.Message = fmt.Sprintf("another client keeps replacing %s by one that allows no more than it; it is put back every few minutes. "+
+			"Does another netbaseline run without leader election?", strings.Join(rivals, ", "))
+	case r.contention.contested(seen.namespace.Name, r.now()):
+		record.Contested, record.Reason = true, v1alpha1.ReasonContested
+		record.Message = fmt.Sprintf("another client changed its policies more than %d times in the last minute; each time they were put back", contestedAfter)
+	}
+	return record
+}
+
+// pending returns the record of a namespace that is not protected yet. It counts from when the namespace was first seen; in the first
+// round, when it may have been so for long, from the namespace's creation.
+func (r *namespaceReconciler) pending(seen *situation, record ledger.Record, reason, message string) ledger.Record {
+	record.State, record.Reason, record.Message, record.Since = ledger.Pending, reason, message, r.now()
+	if at, ok := r.ledger.Arrival(seen.namespace.Name); ok {
+		record.Since = at
+	} else if !seen.known && r.ledger.Round() == 1 {
+		record.Since = seen.namespace.CreationTimestamp.Time
+	}
+	return record
+}
+
+// refused concludes a reconcile that failed.
+func (r *namespaceReconciler) refused(seen *situation, decision governance.Decision, target ledger.Record, err error) outcome {
+	name, refusal := seen.namespace.Name, apply.Explain(err)
+	record := r.pending(seen, target, refusal.Reason, refusal.Message)
+	record.Contested = r.contention.contested(name, r.now())
+	if refusal.Permanent {
+		record.State, record.Since = ledger.Failed, time.Time{}
+	}
+	r.tellExposed(seen, decision, target, err)
+	stuck := seen.previous.State == ledger.Failed && seen.previous.SameTarget(record)
+	if refusal.Reason == v1alpha1.ReasonConflict && stuck {
+		return outcome{record: seen.previous, again: firstRetry} // a race does not hide what is wrong
+	}
+	again := r.tryAgain(name, refusal.Reason, stuck && refusal.Reason == seen.previous.Reason)
+	if again == 0 {
+		return outcome{record: record, err: err}
 	}
 	return outcome{record: record, again: again}
+}
+
+// tellExposed tells that protection which was there is gone and cannot be put back.
+func (r *namespaceReconciler) tellExposed(seen *situation, decision governance.Decision, target ledger.Record, err error) {
+	refused, refusal := apply.Refused(err), apply.Explain(err)
+	if len(refused) > 0 && refusal.Permanent && seen.previous.State == ledger.Synced && seen.previous.SameTarget(target) {
+		r.events.exposed(decision.Governor.Baseline, seen.namespace.Name, refused, refusal.Message)
+	}
+}
+
+// tryAgain returns when to try again after a refusal; 0 for when the queue says, which also logs it.
+func (r *namespaceReconciler) tryAgain(namespace, reason string, known bool) time.Duration {
+	switch {
+	case reason == v1alpha1.ReasonConflict:
+		return firstRetry // another client writes at the same moment: that is no error, and a growing delay would help it to win
+	case reason == v1alpha1.ReasonAlteredByAdmission:
+		return futileRetry // to write again before that is futile
+	case reason == v1alpha1.ReasonTerminatingPolicy:
+		return lastRetry // the watch tells when it is gone
+	case !known:
+		return 0
+	case reason == v1alpha1.ReasonQuotaExceeded:
+		return r.quotaAgain()
+	}
+	return r.retries.When(namespace)
+}
+
+// quotaAgain returns when to try a full quota again: within seconds, but so that a thousand of them are no load.
+func (r *namespaceReconciler) quotaAgain() time.Duration {
+	full := time.Duration(r.ledger.Failed(v1alpha1.ReasonQuotaExceeded))
+	return min(max(quotaRetry, full*firstRetry), lastRetry)
 }
 
 func targetRecord(seen *situation, decision governance.Decision) ledger.Record {
@@ -235,83 +283,23 @@ func targetRecord(seen *situation, decision governance.Decision) ledger.Record {
 		Generation:   baseline.Generation,
 		UID:          baseline.UID,
 		NamespaceUID: seen.namespace.UID,
-		Environment:  policy.Environment(&baseline.Spec, seen.labels),
+		Environment:  decision.Governor.Environment(seen.labels),
 		Selecting:    decision.Selecting,
 	}
-}
-
-// environmentFor returns the environment of the namespace as a baseline sees it.
-func (s *situation) environmentFor(baseline string) string {
-	if candidate := s.view.Candidate(baseline); candidate != nil {
-		return policy.Environment(&candidate.Baseline.Spec, s.labels)
-	}
-	return ""
 }
 
 func heldRecord(decision governance.Decision) ledger.Record {
 	record := ledger.Record{State: ledger.Held, Reason: decision.Reason, Message: decision.Message, Selecting: decision.Selecting}
 	if len(decision.Owners) > 0 {
-		record.Baseline = decision.Owners[0]
+		record.Baseline, record.AlsoHeld = decision.Owners[0], decision.Owners[1:]
 	}
 	return record
 }
 
-// unconfirmed holds a namespace because the API server could not be asked, and has it tried again.
-func unconfirmed(decision governance.Decision, err error) outcome {
-	decision.Reason = v1alpha1.ReasonUnconfirmed
-	decision.Message = "could not confirm with the API server that the policies may go: " + err.Error()
-	return outcome{record: heldRecord(decision), err: err}
-}
-
-// postponed concludes a reconcile that has to wait before it may write, because there were too many writes or because a policy is left to
-// a rival.
-func (r *namespaceReconciler) postponed(seen *situation, target ledger.Record, wait time.Duration, rival string) outcome {
-	switch {
-	case seen.terminating():
-		return outcome{record: ledger.Record{Selecting: target.Selecting}, again: wait}
-	case rival != "":
-		target.State, target.Since, target.Contested, target.Reason = ledger.Pending, r.now(), true, v1alpha1.ReasonContested
-		target.Message = fmt.Sprintf("somebody keeps replacing %s by one that allows no more than it; it is put back every few minutes. "+
-			"Does another netbaseline run without leader election?", rival)
-		return outcome{record: target, again: wait}
-	case seen.previous.SameTarget(target):
-		return outcome{record: seen.previous, again: wait}
-	}
-	target.State, target.Since, target.Reason = ledger.Pending, r.now(), v1alpha1.ReasonContested
-	target.Message = "somebody keeps changing its policies; they are written again within seconds"
-	return outcome{record: target, again: wait}
-}
-
-// refused concludes a reconcile that failed.
-func (r *namespaceReconciler) refused(seen *situation, record ledger.Record, err error) outcome {
-	name, refusal := seen.namespace.Name, apply.Explain(err)
-	record.State, record.Reason, record.Message, record.Since = ledger.Pending, refusal.Reason, refusal.Message, r.now()
-	record.Contested, _ = r.drift.contested(name, r.now())
-	r.drift.bound(name) // what is refused is tried again whenever somebody touches the policies
-	if refusal.Permanent {
-		record.State, record.Since = ledger.Failed, time.Time{}
-	}
-	stuck := seen.previous.State == ledger.Failed && seen.previous.SameTarget(record)
-	switch {
-	case refusal.Reason == v1alpha1.ReasonConflict && stuck:
-		return outcome{record: seen.previous, again: firstRetry} // somebody else's haste does not hide what is wrong
-	case refusal.Reason == v1alpha1.ReasonConflict:
-		// Somebody else writes at the same moment. That is no error, and a growing delay would play into his hands.
-		return outcome{record: record, again: firstRetry}
-	case refusal.Reason == v1alpha1.ReasonAlteredByAdmission:
-		return outcome{record: record, again: alteredRetry} // to write again before that is futile
-	case stuck && refusal.Reason == seen.previous.Reason:
-		return outcome{record: record, again: r.retries.When(name)} // it is in the log already
-	}
-	return outcome{record: record, err: err}
-}
-
-func terminatingPolicies(inventory plan.Inventory, owners []string) []string {
-	var kept []string
-	for _, name := range policy.Names {
-		if observed, ok := inventory[name]; ok && observed.Terminating && slices.Contains(owners, observed.Owner) {
-			kept = append(kept, name)
-		}
-	}
-	return kept
+// lingering describes a policy that is no longer asked for and that a finalizer keeps; "" if there is none.
+func (s *situation) lingering(decision governance.Decision) string {
+	desired := decision.Governor.Desired(decision.Governor.Environment(s.labels))
+	return keptPolicy(s.inventory, func(name string, found plan.Observed) bool {
+		return found.Ours && !slices.ContainsFunc(desired, func(d policy.Desired) bool { return d.Policy.Name == name })
+	})
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -11,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -37,6 +38,7 @@ type site struct {
 	recorder *events.FakeRecorder
 
 	mu     sync.Mutex
+	made   int
 	writes []string         // each as "create netbaseline-allow-dns"
 	refuse map[string]error // the answer to a write, or to readLive
 	admit  func(*networkingv1.NetworkPolicy)
@@ -57,7 +59,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 			return s.write("create", o, func() error { return c.Create(ctx, o, opts...) })
 		},
 		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
-			return s.write("update", o, func() error { return c.Update(ctx, o, opts...) })
+			return s.write("update", o, func() error { return unguarded(ctx, c, o, opts) })
 		},
 		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
 			return s.write("delete", o, func() error { return c.Delete(ctx, o, opts...) })
@@ -70,10 +72,17 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 	s.namespaceReconciler = &namespaceReconciler{
 		cache: cached, live: liveReader{api: asked{s.api, s}, operatorNamespace: "netbaseline-system"},
 		executor: apply.Executor{Writer: s.api, Live: s.api}, ledger: book, views: &views{reader: cached, operatorNamespace: "netbaseline-system"},
-		drift: newDriftGuard(), own: newOwnWrites(), sightings: newSightings(), events: &announcer{recorder: s.recorder}, metrics: meters,
+		lanes: newLanes(), contention: newContention(), own: newOwnWrites(), events: &announcer{recorder: s.recorder}, metrics: meters,
 		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
 		now:     func() time.Time { return s.clock },
 	}
+	for _, object := range objects {
+		if baseline, ok := object.(*v1alpha1.ClusterNetworkBaseline); ok {
+			book.Observe(present(baseline))
+		}
+	}
+	s.lanes.now = s.now
+	s.lanes.afterFunc = func(time.Duration, func()) *time.Timer { return time.NewTimer(time.Hour) } // nothing hangs
 	return s
 }
 
@@ -85,10 +94,27 @@ func (s *site) write(verb string, object client.Object, pass func() error) error
 	if err := s.refuse[call]; err != nil {
 		return err
 	}
-	if networkPolicy, ok := object.(*networkingv1.NetworkPolicy); ok && s.admit != nil && verb != "delete" {
+	networkPolicy, ok := object.(*networkingv1.NetworkPolicy)
+	if ok && verb == "create" && object.GetUID() == "" {
+		s.made++
+		object.SetUID(types.UID(fmt.Sprintf("made %d", s.made))) // the fake gives none
+	}
+	if ok && s.admit != nil && verb != "delete" {
 		s.admit(networkPolicy)
 	}
 	return pass()
+}
+
+// unguarded updates an object, also without a resource version: that the API server allows, and the fake does not for policies.
+func unguarded(ctx context.Context, c client.Client, object client.Object, opts []client.UpdateOption) error {
+	if _, ok := object.(*networkingv1.NetworkPolicy); ok && object.GetResourceVersion() == "" {
+		live := &networkingv1.NetworkPolicy{}
+		if err := c.Get(ctx, client.ObjectKeyFromObject(object), live); err != nil {
+			return err
+		}
+		object.SetResourceVersion(live.ResourceVersion)
+	}
+	return c.Update(ctx, object, opts...)
 }
 
 // asked reads from the API server itself, without a cache between, as liveReader does.
@@ -107,7 +133,7 @@ func (a asked) Get(ctx context.Context, key client.ObjectKey, object client.Obje
 	return a.Reader.Get(ctx, key, object, opts...)
 }
 
-// compacting reads as the manager's cache does: of policies only those with our label, and compacted, as namespaces are.
+// compacting reads as the manager's cache does: policies and namespaces compacted.
 type compacting struct{ client.Reader }
 
 func (c compacting) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
@@ -116,9 +142,6 @@ func (c compacting) Get(ctx context.Context, key client.ObjectKey, object client
 	}
 	switch o := object.(type) {
 	case *networkingv1.NetworkPolicy:
-		if _, ours := o.Labels[v1alpha1.BaselineLabel]; !ours {
-			return apierrors.NewNotFound(networkingv1.Resource("networkpolicies"), key.Name)
-		}
 		compacted, err := compactPolicy(o)
 		*o = *compacted.(*networkingv1.NetworkPolicy)
 		return err

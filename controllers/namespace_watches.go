@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -23,17 +25,36 @@ import (
 )
 
 const (
-	// namespaceWorkers is how many namespaces are worked on at once. A reconcile waits for the API server nearly all of its time. Where
-	// that is busy, more writes side by side only make each of them slower, and with them those of a new namespace that overtakes all
-	// others in the queue. See docs/decisions/2026-11-25-sixteen-workers.md.
-	namespaceWorkers = 16
 	// firstRetry and lastRetry bound the delay after a failure: short enough to be over a hiccup unnoticed, and never so long that a
 	// namespace stays open for more than a minute after its obstacle is gone.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 60 * time.Second
-	// reconcileTimeout ends a reconcile that hangs on the API server, so that it cannot block its worker for good.
+	// reconcileTimeout ends a reconcile that hangs on the API server, so that it cannot block its worker for good. A webhook may take 30
+	// seconds, and the API server gives up after 60.
 	reconcileTimeout = 60 * time.Second
 )
+
+// controllerOptions are the same for all controllers. In particular none waits for longer than lastRetry after a failure, whatever
+// controller-runtime's default is.
+func controllerOptions(names controllerNames, workers int) controller.Options {
+	return controller.Options{
+		MaxConcurrentReconciles: workers,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		ReconciliationTimeout:   reconcileTimeout,
+		SkipNameValidation:      new(names.skipValidation),
+	}
+}
+
+// warmUp has the cache watch what the controllers need before there is a leader. The controllers themselves start with the leader only:
+// the queue of a standby would fill with every namespace that ever was.
+func warmUp(mgr ctrl.Manager) error {
+	for _, object := range []client.Object{namespaceMetadata(), &networkingv1.NetworkPolicy{}, &v1alpha1.ClusterNetworkBaseline{}} {
+		if _, err := mgr.GetCache().GetInformer(context.Background(), object, cache.BlockUntilSynced(false)); err != nil {
+			return fmt.Errorf("watch %T: %w", object, err)
+		}
+	}
+	return nil
+}
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
@@ -47,13 +68,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 func (r *namespaceReconciler) setup(mgr ctrl.Manager, names controllerNames) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(names.namespace).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: namespaceWorkers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
-			ReconciliationTimeout:   reconcileTimeout,
-			EnableWarmup:            new(true),
-			SkipNameValidation:      new(names.skipValidation),
-		}).
+		WithOptions(controllerOptions(names, namespaceWorkers)).
 		WatchesMetadata(namespaceMetadata(), r.namespaceHandler(), builder.WithPredicates(namespaceChanged())).
 		Watches(&networkingv1.NetworkPolicy{}, r.policyHandler(), builder.WithPredicates(policyChanged())).
 		Watches(&v1alpha1.ClusterNetworkBaseline{}, r.baselineHandler(), builder.WithPredicates(governanceChanged())).
@@ -66,7 +81,7 @@ func (r *namespaceReconciler) namespaceHandler() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
 			if !e.IsInInitialList && r.ledger.Round() > 0 { // not what another leader protects meanwhile
-				r.sightings.add(e.Object.GetName(), r.now())
+				r.ledger.Arrived(e.Object.GetName(), r.now())
 			}
 			enqueue.Create(ctx, e, q)
 		},
@@ -84,24 +99,27 @@ func namespaceChanged() predicate.Predicate {
 	}}
 }
 
-// policyHandler enqueues the namespace of a policy. A policy whose label somebody strips leaves the filtered watch, which reports
-// it as deleted.
+// policyHandler enqueues the namespace of a policy, unless what the watch reports is what was just written here.
 func (r *namespaceReconciler) policyHandler() handler.EventHandler {
 	enqueue := func(object client.Object, q queue) {
 		q.Add(reconcile.Request{NamespacedName: client.ObjectKey{Name: object.GetNamespace()}})
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
-			r.own.shown(e.Object)
-			enqueue(e.Object, q)
+			// What is there at the start is looked at with its namespace.
+			if echo := r.own.shown(e.Object); !echo && !e.IsInInitialList {
+				enqueue(e.Object, q)
+			}
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			r.own.shown(e.ObjectNew)
-			enqueue(e.ObjectNew, q)
+			if echo := r.own.shown(e.ObjectNew); !echo && e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion() {
+				enqueue(e.ObjectNew, q)
+			}
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-			r.own.deleted(e.Object)
-			enqueue(e.Object, q)
+			if echo := r.own.deleted(e.Object); !echo {
+				enqueue(e.Object, q)
+			}
 		},
 	}
 }

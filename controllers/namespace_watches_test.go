@@ -18,7 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/apply"
 	"github.com/netbaseline/netbaseline/internal/ledger"
+	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
@@ -151,8 +153,8 @@ func watcher(t *testing.T, namespaces ...string) *namespaceReconciler {
 	}
 	cached := reader.Build()
 	return &namespaceReconciler{
-		cache: cached, ledger: ledger.New(func(string) {}), views: &views{reader: cached}, own: newOwnWrites(), sightings: newSightings(),
-		drift: newDriftGuard(), now: func() time.Time { return noon },
+		cache: cached, ledger: ledger.New(func(string) {}), views: &views{reader: cached}, own: newOwnWrites(),
+		lanes: newLanes(), contention: newContention(), now: func() time.Time { return noon },
 	}
 }
 
@@ -310,7 +312,7 @@ func TestANamespaceIsSightedWhenItIsNew(t *testing.T) {
 			if names[0] != "shop" || priorities["shop"] != test.wantPriority {
 				t.Errorf("sent are %v, want shop at priority %d", priorities, test.wantPriority)
 			}
-			at, sighted := r.sightings.take("shop")
+			at, sighted := r.ledger.Arrival("shop")
 			if sighted != test.wantSighted || (sighted && !at.Equal(noon)) {
 				t.Errorf("sighted %t at %s, want %t at noon", sighted, at, test.wantSighted)
 			}
@@ -342,6 +344,63 @@ func TestAPolicySendsItsNamespace(t *testing.T) {
 				t.Errorf("sent are %v, want shop, before everything that can wait", priorities)
 			}
 		})
+	}
+}
+
+// Whatever the watch reports of what was just written here changes nothing, and a reconcile of it would come at each write.
+func TestAnOwnWriteStartsNoReconcile(t *testing.T) {
+	t.Parallel()
+	object := written(v1alpha1.DefaultDenyName)
+	old, next := object.DeepCopy(), object.DeepCopy()
+	old.ResourceVersion, next.ResourceVersion = "6", "8"
+	for name, test := range map[string]struct {
+		operation plan.Operation
+		send      func(t *testing.T, h handler.EventHandler, q queue)
+		wantSent  bool
+	}{
+		"a create": {operation: plan.Create, send: func(t *testing.T, h handler.EventHandler, q queue) {
+			h.Create(t.Context(), event.CreateEvent{Object: object}, q)
+		}},
+		"an update": {operation: plan.Update, send: func(t *testing.T, h handler.EventHandler, q queue) {
+			h.Update(t.Context(), event.UpdateEvent{ObjectOld: old, ObjectNew: object}, q)
+		}},
+		"a removal": {operation: plan.Delete, send: func(t *testing.T, h handler.EventHandler, q queue) {
+			h.Delete(t.Context(), event.DeleteEvent{Object: object}, q)
+		}},
+		"another client's update after ours": {operation: plan.Update, wantSent: true, send: func(t *testing.T, h handler.EventHandler, q queue) {
+			h.Update(t.Context(), event.UpdateEvent{ObjectOld: object, ObjectNew: next}, q)
+		}},
+		"another client's removal of what we wrote": {operation: plan.Update, wantSent: true, send: func(t *testing.T, h handler.EventHandler, q queue) {
+			h.Delete(t.Context(), event.DeleteEvent{Object: object}, q)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, q := watcher(t), newQueue(t)
+			r.own.begin("shop")
+			r.own.note("shop", []apply.Written{{Operation: test.operation, Object: object}}, nil, noon)
+			test.send(t, r.policyHandler(), q)
+			q.Add(requestFor("marker"))
+			want := []string{"marker"}
+			if test.wantSent {
+				want = []string{"shop", "marker"}
+			}
+			if names, _ := drain(t, q, len(want)); !slices.Equal(names, want) || q.Len() > 0 {
+				t.Errorf("sent are %v and %d more, want %v", names, q.Len(), want)
+			}
+		})
+	}
+}
+
+func TestAPolicyThatIsThereAtTheStartSendsNobody(t *testing.T) {
+	t.Parallel()
+	r, q := watcher(t), newQueue(t)
+	object := written(v1alpha1.DefaultDenyName)
+	r.policyHandler().Create(t.Context(), event.CreateEvent{Object: object, IsInInitialList: true}, q)
+	r.policyHandler().Update(t.Context(), event.UpdateEvent{ObjectOld: object, ObjectNew: object}, q) // a resync
+	q.Add(requestFor("marker"))
+	if names, _ := drain(t, q, 1); names[0] != "marker" || q.Len() > 0 {
+		t.Errorf("sent are %v and %d more: it is looked at with its namespace", names, q.Len())
 	}
 }
 

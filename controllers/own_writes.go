@@ -22,6 +22,8 @@ const ownWritesTrust = 2 * time.Second
 type ownWrites struct {
 	mu     sync.Mutex
 	recent map[types.NamespacedName]*ownWrite
+	// removed holds the UIDs of policies that were just deleted and that the watch has not reported gone yet.
+	removed map[types.UID]time.Time
 	// reported holds, for each namespace that is being written in, the resource versions and UIDs that the watch reports meanwhile.
 	reported map[string]sets.Set[string]
 }
@@ -33,7 +35,9 @@ type ownWrite struct {
 }
 
 func newOwnWrites() *ownWrites {
-	return &ownWrites{recent: map[types.NamespacedName]*ownWrite{}, reported: map[string]sets.Set[string]{}}
+	return &ownWrites{
+		recent: map[types.NamespacedName]*ownWrite{}, removed: map[types.UID]time.Time{}, reported: map[string]sets.Set[string]{},
+	}
 }
 
 // begin says that writes in a namespace are about to be made; note ends that.
@@ -43,23 +47,46 @@ func (o *ownWrites) begin(namespace string) {
 	o.reported[namespace] = sets.New[string]()
 }
 
-// note remembers the writes made since begin, of those that the watch has not reported yet. Versions are the resource versions that
-// the cache showed when they were planned.
-func (o *ownWrites) note(namespace string, written []apply.Written, versions map[string]string, now time.Time) {
+// note remembers the writes made since begin, of those that the watch has not reported yet, and reports whether the watch has also
+// reported writes of other clients meanwhile. Versions are the resource versions that the cache showed when they were planned.
+func (o *ownWrites) note(namespace string, written []apply.Written, versions map[string]string, now time.Time) (others bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	reported := o.reported[namespace]
 	delete(o.reported, namespace)
+	for uid, at := range o.removed {
+		if now.Sub(at) > ownWritesTrust {
+			delete(o.removed, uid)
+		}
+	}
 	for i := range written {
-		object := written[i].Object
-		if written[i].Operation == plan.Delete || reported.Has(object.ResourceVersion) || reported.Has(string(object.UID)) {
+		if written[i].Operation == plan.Delete {
+			o.noteRemoved(written[i].Object.UID, reported, now)
 			continue
 		}
-		o.recent[keyOf(namespace, object.Name)] = &ownWrite{before: versions[object.Name], observed: plan.Observe(object), at: now}
+		object := written[i].Object
+		switch {
+		case reported.Has(object.ResourceVersion):
+			reported.Delete(object.ResourceVersion)
+		case !reported.Has(string(object.UID)):
+			o.recent[keyOf(namespace, object.Name)] = &ownWrite{before: versions[object.Name], observed: plan.Observe(object), at: now}
+		}
+	}
+	return reported.Len() > 0
+}
+
+// noteRemoved remembers a deletion that the watch has not reported yet. The end of one that a finalizer keeps is still to come, and is
+// no echo.
+func (o *ownWrites) noteRemoved(uid types.UID, reported sets.Set[string], now time.Time) {
+	switch {
+	case reported.Has(string(uid)):
+		reported.Delete(string(uid))
+	case !reported.Has(keptMark + string(uid)):
+		o.removed[uid] = now
 	}
 }
 
-// distrust forgets what was written in a namespace, so that only the cache counts.
+// distrust forgets what was written in a namespace, so that only the cache counts. What was removed there is reported all the same.
 func (o *ownWrites) distrust(namespace string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -123,30 +150,48 @@ func (o *ownWrites) forget(key types.NamespacedName, own *ownWrite) {
 	}
 }
 
-// shown says that the watch reports an object in some state. If that is what we wrote, the cache shows it now.
-func (o *ownWrites) shown(object client.Object) {
+// shown takes note that the watch reports an object in some state, and reports whether that needs no reconcile: because it is what was
+// written here, or because note will tell.
+func (o *ownWrites) shown(object client.Object) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if reported, writing := o.reported[object.GetNamespace()]; writing {
-		reported.Insert(object.GetResourceVersion())
-	}
 	key := client.ObjectKeyFromObject(object)
 	if own, ok := o.recent[key]; ok && own.observed.ResourceVersion == object.GetResourceVersion() {
 		o.drop(key)
+		return true
 	}
+	if !object.GetDeletionTimestamp().IsZero() {
+		delete(o.removed, object.GetUID())
+		o.report(object.GetNamespace(), keptMark+string(object.GetUID()))
+	}
+	return o.report(object.GetNamespace(), object.GetResourceVersion())
 }
 
-// deleted says that the watch reports an object as gone, or as no longer carrying our label.
-func (o *ownWrites) deleted(object client.Object) {
+// deleted takes note that the watch reports an object as gone, and reports whether that needs no reconcile.
+func (o *ownWrites) deleted(object client.Object) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if reported, writing := o.reported[object.GetNamespace()]; writing {
-		reported.Insert(string(object.GetUID()))
-	}
 	key := client.ObjectKeyFromObject(object)
 	if own, ok := o.recent[key]; ok && own.observed.UID == object.GetUID() {
 		o.drop(key)
 	}
+	if _, own := o.removed[object.GetUID()]; own {
+		delete(o.removed, object.GetUID())
+		return true
+	}
+	return o.report(object.GetNamespace(), string(object.GetUID()))
+}
+
+// keptMark is before the UID of a policy that is deleted but kept by a finalizer.
+const keptMark = "kept "
+
+// report keeps what the watch reports for note, while the namespace is being written in.
+func (o *ownWrites) report(namespace, what string) bool {
+	reported, writing := o.reported[namespace]
+	if writing {
+		reported.Insert(what)
+	}
+	return writing
 }
 
 // drop forgets a write. A map never gives memory back, so an empty one is replaced.

@@ -82,3 +82,65 @@ func TestOwnWritesNeverHideWhatSomebodyElseDid(t *testing.T) {
 		})
 	}
 }
+
+// An echo starts no reconcile; what another client did must start one, or be told by note.
+func TestWhatTheWatchReportsIsAnEchoOnlyIfItIsOurs(t *testing.T) {
+	t.Parallel()
+	update := apply.Written{Operation: plan.Update, Object: version("7")}
+	removal := apply.Written{Operation: plan.Delete, Object: version("")}
+	shown := func(resourceVersion string) func(*ownWrites) bool {
+		return func(o *ownWrites) bool { return o.shown(version(resourceVersion)) }
+	}
+	gone := func(o *ownWrites) bool { return o.deleted(version("7")) }
+	anotherGone := func(o *ownWrites) bool {
+		object := version("9")
+		object.UID = "another"
+		return o.deleted(object)
+	}
+	tests := map[string]struct {
+		written    apply.Written
+		during     []func(*ownWrites) bool // reported while we write
+		wantOthers bool                    // note tells of other clients
+		after      func(*ownWrites) bool
+		wantEcho   bool // of what is reported afterwards
+	}{
+		"our update, afterwards":                         {written: update, after: shown("7"), wantEcho: true},
+		"our update, meanwhile":                          {written: update, during: []func(*ownWrites) bool{shown("7")}},
+		"our update, reported twice":                     {written: update, during: []func(*ownWrites) bool{shown("7")}, after: shown("7")},
+		"another client's, afterwards":                   {written: update, after: shown("8")},
+		"another client's, meanwhile":                    {written: update, during: []func(*ownWrites) bool{shown("8")}, wantOthers: true, after: shown("7"), wantEcho: true},
+		"ours and another client's, meanwhile":           {written: update, during: []func(*ownWrites) bool{shown("7"), shown("8")}, wantOthers: true},
+		"our removal, afterwards":                        {written: removal, after: gone, wantEcho: true},
+		"our removal, meanwhile":                         {written: removal, during: []func(*ownWrites) bool{gone}},
+		"our removal, reported twice":                    {written: removal, during: []func(*ownWrites) bool{gone}, after: gone},
+		"a removal by another client, afterwards":        {written: update, after: gone},
+		"a removal by another client, meanwhile":         {written: update, during: []func(*ownWrites) bool{gone}, wantOthers: true},
+		"a removal of another object under its name":     {written: removal, after: anotherGone},
+		"a removal of another object, meanwhile":         {written: removal, during: []func(*ownWrites) bool{anotherGone}, wantOthers: true, after: gone, wantEcho: true},
+		"an update of what we removed, made just before": {written: removal, during: []func(*ownWrites) bool{shown("6")}, wantOthers: true, after: gone, wantEcho: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			own := newOwnWrites()
+			own.begin("shop")
+			for _, report := range test.during {
+				if !report(own) {
+					t.Error("reported while we write, it starts a reconcile of its own")
+				}
+			}
+			if others := own.note("shop", []apply.Written{test.written}, nil, noon); others != test.wantOthers {
+				t.Errorf("note tells of others: %t, want %t", others, test.wantOthers)
+			}
+			if test.after != nil {
+				if echo := test.after(own); echo != test.wantEcho {
+					t.Errorf("taken for an echo: %t, want %t", echo, test.wantEcho)
+				}
+			}
+			own.note("other", nil, nil, noon.Add(ownWritesTrust+1))
+			if len(own.removed)+len(own.reported) > 0 {
+				t.Errorf("still remembered are %v and %v", own.removed, own.reported)
+			}
+		})
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"github.com/netbaseline/netbaseline/internal/governance"
 	"github.com/netbaseline/netbaseline/internal/ledger"
 	"github.com/netbaseline/netbaseline/internal/plan"
-	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
 // rehearse says what each baseline in Audit would do in the namespace if it enforced. It judges by what the
@@ -30,12 +29,13 @@ func rehearse(seen *situation) []ledger.Rehearsed {
 func effectOf(rehearsal governance.Rehearsal, subject governance.Subject, inventory plan.Inventory) ledger.Effect {
 	decision := rehearsal.Decide(subject)
 	switch {
-	case decision.Action == governance.Confirm && slices.Contains(decision.Owners, rehearsal.Baseline):
+	case decision.Action == governance.Confirm && decision.Governor == nil && slices.Contains(decision.Owners, rehearsal.Baseline):
 		return ledger.Remove
-	case decision.Action != governance.Enforce || decision.Governor.Baseline.Name != rehearsal.Baseline:
+	case decision.Action != governance.Enforce && decision.Action != governance.Confirm,
+		decision.Governor == nil || decision.Governor.Baseline.Name != rehearsal.Baseline:
 		return ""
 	}
-	steps := plan.Converge(subject.Name, policy.Render(decision.Governor.Baseline, subject.Namespace), inventory, false)
+	steps := plan.Converge(subject.Name, decision.Governor.Desired(decision.Governor.Environment(subject.Labels)), inventory, false)
 	switch {
 	case steps.Len() == 0:
 		return ledger.Leave

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,18 +55,24 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	live := liveReader{api: mgr.GetAPIReader(), operatorNamespace: options.OperatorNamespace}
 	events := &announcer{recorder: mgr.GetEventRecorder("netbaseline")}
 	namespaces := &namespaceReconciler{
-		cache:     mgr.GetCache(),
-		live:      live,
-		executor:  apply.Executor{Writer: mgr.GetClient(), Live: mgr.GetAPIReader()},
-		ledger:    book,
-		views:     &views{reader: mgr.GetCache(), operatorNamespace: options.OperatorNamespace},
-		drift:     newDriftGuard(),
-		own:       newOwnWrites(),
-		sightings: newSightings(),
-		events:    events,
-		metrics:   meters,
-		retries:   workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
-		now:       time.Now,
+		cache:      mgr.GetCache(),
+		live:       live,
+		executor:   apply.Executor{Writer: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		ledger:     book,
+		views:      &views{reader: mgr.GetCache(), operatorNamespace: options.OperatorNamespace},
+		lanes:      newLanes(),
+		contention: newContention(),
+		own:        newOwnWrites(),
+		events:     events,
+		metrics:    meters,
+		retries:    workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
+		now:        time.Now,
+	}
+	if err := warmUp(mgr); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("workers", func(*http.Request) error { return namespaces.lanes.check() }); err != nil {
+		return fmt.Errorf("add the check of the workers: %w", err)
 	}
 	if err := namespaces.setup(mgr, names); err != nil {
 		return fmt.Errorf("set up the namespace controller: %w", err)
@@ -78,7 +85,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		changes: changes,
 		events:  events,
 		now:     time.Now,
-		written: map[string]time.Time{},
+		files:   map[string]*file{},
 	}
 	return baselines.setup(mgr, names)
 }

@@ -98,6 +98,12 @@ type NamespaceCounts struct {
 	// +kubebuilder:validation:Minimum=0
 	Held int32 `json:"held"`
 
+	// releasing is how many namespaces are no longer governed but refuse the
+	// removal of their policies; it is tried again.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Releasing int32 `json:"releasing,omitempty"`
+
 	// overridden is how many of the matched namespaces another baseline governs.
 	// +optional
 	// +kubebuilder:validation:Minimum=0

@@ -29,6 +29,8 @@ const (
 	ReasonSlow = "Slow"
 	// ReasonNamespacesFailed says that some namespaces refuse their policies.
 	ReasonNamespacesFailed = "NamespacesFailed"
+	// ReasonFinalizerRefused says that the finalizer, which comes before the first policy, cannot be put on the baseline.
+	ReasonFinalizerRefused = "FinalizerRefused"
 	// ReasonAudit says that the baseline is in Audit and writes nothing.
 	ReasonAudit = "Audit"
 	// ReasonDeleting says that the baseline is being deleted and its policies are being removed.
@@ -71,6 +73,10 @@ const (
 	ReasonUnconfirmed = "Unconfirmed"
 	// ReasonTerminatingPolicy says that a policy is deleted but kept by somebody else's finalizer.
 	ReasonTerminatingPolicy = "TerminatingPolicy"
+	// ReasonLeaving says that the namespace lost the label that it was selected by, a moment ago.
+	ReasonLeaving = "Leaving"
+	// ReasonOwnerUnknown says that a policy lost the label that names its baseline where no baseline governs.
+	ReasonOwnerUnknown = "OwnerUnknown"
 )
 
 // Reasons of events.
@@ -87,6 +93,10 @@ const (
 	EventRepaired = "Repaired"
 	// EventTakenOver is on a policy: a foreign object lay under its name.
 	EventTakenOver = "TakenOver"
+	// EventExposed is on a baseline: a policy was changed or deleted and cannot be put back.
+	EventExposed = "Exposed"
+	// EventLeft is on a baseline: it was deleted, and policies that lost their labels were left.
+	EventLeft = "Left"
 	// EventContested is on a baseline: somebody keeps changing the policies of a namespace.
 	EventContested = "Contested"
 )

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -47,32 +46,45 @@ type Written struct {
 	Object *networkingv1.NetworkPolicy
 	// TakenOver says that a foreign object lay under the name and was replaced.
 	TakenOver bool
-	// Found is what an update has replaced, and OpenedNothing says that it allowed nothing that the desired policy does not.
-	Found         plan.Observed
-	OpenedNothing bool
+	// Found is what an update has replaced. Harmless means that it still carried the baseline's label and allowed nothing that the
+	// desired policy does not.
+	Found    plan.Observed
+	Harmless bool
 }
 
-// Execute carries out a plan and returns the writes that were made, also when it fails. Stages follow each other; a write that is
-// refused ends the plan with its stage. One that the API server altered does not: the policy is in place, and leaving out the
-// others would open the namespace further. Understand the error with Explain.
+// Execute carries out a plan and returns the writes that were made, also when it fails. Stages follow each other. A write that is
+// refused keeps back only what needs it, and the removals: whatever else adds protection is written. Understand the error with Explain.
 func (e *Executor) Execute(ctx context.Context, p plan.Plan) ([]Written, error) {
-	if p.Deletes() && !e.Confirmed {
+	if p.Loosens() && !e.Confirmed {
 		return nil, ErrUnconfirmed
 	}
 	var written []Written
-	var altered error
+	var errs []error
 	for _, stage := range p {
-		done, err := e.executeStage(ctx, stage)
-		written = append(written, done...)
-		if err != nil && !onlyAltered(err) {
-			return written, errors.Join(err, altered)
-		}
-		altered = errors.Join(altered, err)
+		done, failed := e.executeStage(ctx, executable(stage, errs))
+		written, errs = append(written, done...), append(errs, failed...)
 	}
-	return written, altered
+	return written, joined(errs)
 }
 
-func (e *Executor) executeStage(ctx context.Context, stage plan.Stage) ([]Written, error) {
+// executable returns the steps of a stage that the failures so far allow.
+func executable(stage plan.Stage, errs []error) plan.Stage {
+	refused := slices.DeleteFunc(slices.Clone(errs), isAltered) // what the API server altered is in place
+	switch {
+	case len(refused) == 0:
+		return stage
+	case slices.ContainsFunc(refused, NamespaceGone):
+		return nil // there is nothing left to protect
+	}
+	return slices.DeleteFunc(slices.Clone(stage), func(step plan.Step) bool {
+		return step.Operation == plan.Delete || step.Needs != "" && slices.ContainsFunc(refused, func(err error) bool {
+			failed, ok := errors.AsType[*stepError](err)
+			return ok && failed.step.Name == step.Needs
+		})
+	})
+}
+
+func (e *Executor) executeStage(ctx context.Context, stage plan.Stage) ([]Written, []error) {
 	results, errs := make([]*Written, len(stage)), make([]error, len(stage))
 	if len(stage) == 1 {
 		results[0], errs[0] = e.executeStep(ctx, &stage[0])
@@ -89,7 +101,7 @@ func (e *Executor) executeStage(ctx context.Context, stage plan.Stage) ([]Writte
 			written = append(written, *result)
 		}
 	}
-	return written, joined(errs)
+	return written, slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
 func (e *Executor) executeStep(ctx context.Context, step *plan.Step) (*Written, error) {
@@ -102,17 +114,19 @@ func (e *Executor) executeStep(ctx context.Context, step *plan.Step) (*Written, 
 		written, err = e.update(ctx, step)
 	case plan.Delete:
 		written, err = e.remove(ctx, step)
+	case plan.Recreate:
+		written, err = e.recreate(ctx, step)
 	}
 	if err != nil {
-		return written, fmt.Errorf("%s %s: %w", step.Operation, step.Name, err)
+		return written, &stepError{step: step, err: err}
 	}
 	return written, nil
 }
 
-// create writes a policy that the cache does not know. The cache knows only objects with our label, so the name may be taken all
-// the same; then whatever lies there is brought to the desired state.
+// create writes a policy that the cache does not show. Another client may have created it meanwhile; then what lies there is brought to
+// the desired state.
 func (e *Executor) create(ctx context.Context, step *plan.Step) (*Written, error) {
-	object := step.Desired.Policy.DeepCopy()
+	object := inNamespace(step)
 	err := e.Writer.Create(ctx, object)
 	if apierrors.IsAlreadyExists(err) {
 		return e.update(ctx, step)
@@ -123,15 +137,25 @@ func (e *Executor) create(ctx context.Context, step *plan.Step) (*Written, error
 	return &Written{Operation: plan.Create, Object: object}, verify(step, object)
 }
 
-// update reads a policy live and replaces the whole of it. Server-side apply could not do that: it leaves in place a rule that
-// somebody else added.
+func inNamespace(step *plan.Step) *networkingv1.NetworkPolicy {
+	object := step.Desired.Policy.DeepCopy()
+	object.Namespace = step.Namespace
+	return object
+}
+
+// update replaces the whole of a policy. Server-side apply could not do that: it leaves in place a rule that another client added.
 func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error) {
+	if step.Blind {
+		if written, err := e.replaceUnread(ctx, step); err == nil {
+			return written, verify(step, written.Object)
+		}
+	}
 	written, err := e.replace(ctx, step, true)
 	if apierrors.IsConflict(err) {
 		written, err = e.replace(ctx, step, false)
 	}
 	switch {
-	case apierrors.IsNotFound(err) && step.Operation == plan.Update:
+	case apierrors.IsNotFound(err) && step.Operation == plan.Update && !step.OnlyToClose:
 		return e.create(ctx, &plan.Step{Operation: plan.Create, Namespace: step.Namespace, Name: step.Name, Desired: step.Desired})
 	case err != nil || written == nil:
 		return nil, err
@@ -139,18 +163,67 @@ func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error
 	return written, verify(step, written.Object)
 }
 
+// replaceUnread puts the desired state over exactly what the plan saw, without reading it first.
+func (e *Executor) replaceUnread(ctx context.Context, step *plan.Step) (*Written, error) {
+	object := inNamespace(step)
+	object.UID, object.ResourceVersion = step.Found.UID, step.Found.ResourceVersion
+	if err := e.Writer.Update(ctx, object); err != nil {
+		return nil, err
+	}
+	harmless := step.Found.SpecHash == step.Desired.Hash && step.Found.Owner == plan.Observe(object).Owner
+	return &Written{Operation: plan.Update, Object: object, Found: step.Found, Harmless: harmless}, nil
+}
+
+// recreate takes the finalizers off a policy that is being deleted, but those of known network plugins, and creates it again.
+func (e *Executor) recreate(ctx context.Context, step *plan.Step) (*Written, error) {
+	live := &networkingv1.NetworkPolicy{}
+	err := e.Live.Get(ctx, client.ObjectKey{Namespace: step.Namespace, Name: step.Name}, live)
+	switch {
+	case err != nil && !apierrors.IsNotFound(err):
+		return nil, err
+	case err == nil && live.DeletionTimestamp.IsZero():
+		return e.update(ctx, step)
+	case err == nil:
+		if err := e.free(ctx, step, live); err != nil {
+			return nil, err
+		}
+	}
+	object := inNamespace(step)
+	if err := e.Writer.Create(ctx, object); err != nil {
+		return nil, err
+	}
+	return &Written{Operation: plan.Create, Object: object}, verify(step, object)
+}
+
+// free ends the deletion of a policy. Until it is gone it is kept as the baseline wants it: some plugins still enforce it.
+func (e *Executor) free(ctx context.Context, step *plan.Step, live *networkingv1.NetworkPolicy) error {
+	object := replacement(step, live, false)
+	object.Finalizers = slices.DeleteFunc(slices.Clone(live.Finalizers), func(finalizer string) bool { return !policy.IsPluginFinalizer(finalizer) })
+	object.ResourceVersion = "" // a client that writes in a loop must not win by that
+	if len(object.Finalizers) != len(live.Finalizers) || !matches(step, live) {
+		if err := client.IgnoreNotFound(e.Writer.Update(ctx, object)); err != nil {
+			return err
+		}
+	}
+	if len(object.Finalizers) > 0 {
+		return &KeptError{Name: step.Name, Finalizer: object.Finalizers[0]}
+	}
+	return nil
+}
+
 // replace puts the desired state over the live one. Guarded, it does so only if nobody has written since the object was read, so that
 // no foreign metadata is lost. Unguarded, it does so all the same: who writes faster than we do must not win by that.
 func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (*Written, error) {
 	live := &networkingv1.NetworkPolicy{}
-	if err := e.Live.Get(ctx, client.ObjectKeyFromObject(step.Desired.Policy), live); err != nil {
+	if err := e.Live.Get(ctx, client.ObjectKey{Namespace: step.Namespace, Name: step.Name}, live); err != nil {
 		return nil, err
 	}
 	if matches(step, live) {
 		return nil, nil // the cache was behind: there is nothing to write
 	}
-	if !e.Confirmed && opens(live, step.Desired.Policy) {
-		return nil, ErrUnconfirmed
+	harmless := policy.OpensNothing(&live.Spec, &step.Desired.Policy.Spec)
+	if err := e.permitted(step, live, harmless); err != nil {
+		return nil, err
 	}
 	takenOver := !policy.WasOurs(live)
 	object := replacement(step, live, takenOver)
@@ -160,26 +233,39 @@ func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (
 	if err := e.Writer.Update(ctx, object); err != nil {
 		return nil, err
 	}
+	found := plan.Observe(live)
 	return &Written{
 		Operation: plan.Update, Object: object, TakenOver: takenOver,
-		Found: plan.Observe(live), OpenedNothing: policy.OpensNothing(&live.Spec, &step.Desired.Policy.Spec),
+		Found: found, Harmless: harmless && found.Owner == plan.Observe(step.Desired.Policy).Owner,
 	}, nil
+}
+
+// permitted returns why a policy may not be replaced; nil if it may.
+func (e *Executor) permitted(step *plan.Step, live *networkingv1.NetworkPolicy, harmless bool) error {
+	switch {
+	case step.OnlyToClose && (harmless || policy.IsPlausible(step.Name, &live.Spec, step.Labels)):
+		return &LeftError{Name: step.Name, Found: plan.Observe(live)}
+	case (!e.Confirmed || step.OnlyToClose) && opens(live, step.Desired.Policy):
+		return ErrUnconfirmed // what is only to be closed may not be opened by anything that was confirmed
+	}
+	return nil
 }
 
 // remove deletes exactly the object, in exactly the state, that was judged. If that state has passed, the object is judged again: while it
 // is the same object and still carries our label, who keeps writing to it does not keep it.
 func (e *Executor) remove(ctx context.Context, step *plan.Step) (*Written, error) {
-	object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: step.Namespace, Name: step.Name, UID: step.UID}}
-	err := e.Writer.Delete(ctx, object, client.Preconditions{UID: &step.UID, ResourceVersion: &step.ResourceVersion})
+	found := step.Found
+	object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: step.Namespace, Name: step.Name, UID: found.UID}}
+	err := e.Writer.Delete(ctx, object, client.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion})
 	if apierrors.IsConflict(err) {
 		live := &networkingv1.NetworkPolicy{}
 		if err := e.Live.Get(ctx, client.ObjectKeyFromObject(object), live); err != nil {
 			return nil, client.IgnoreNotFound(err)
 		}
-		if live.UID != step.UID || plan.Observe(live).Owner != step.Owner {
+		if now := plan.Observe(live); now.UID != found.UID || now.Owner != found.Owner || !now.Ours {
 			return nil, err
 		}
-		err = e.Writer.Delete(ctx, object, client.Preconditions{UID: &step.UID})
+		err = e.Writer.Delete(ctx, object, client.Preconditions{UID: &found.UID})
 	}
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -247,7 +333,7 @@ func merged(foreign, ours map[string]string) map[string]string {
 }
 
 func matches(step *plan.Step, object *networkingv1.NetworkPolicy) bool {
-	return len(plan.Converge(step.Namespace, []policy.Desired{step.Desired}, plan.Inventory{step.Name: plan.Observe(object)}, false)) == 0
+	return plan.Matches(step.Desired, plan.Observe(object))
 }
 
 // verify compares what the API server stored with what was sent.

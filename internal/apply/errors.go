@@ -32,6 +32,51 @@ func (e *AlteredError) Error() string {
 	return fmt.Sprintf("a mutating webhook or admission policy of the cluster changes %s whenever it is written: exclude it there", e.Name)
 }
 
+// KeptError says that a policy is being deleted and kept by a finalizer that netbaseline does not take off.
+type KeptError struct{ Name, Finalizer string }
+
+// Error names the policy and the finalizer.
+func (e *KeptError) Error() string {
+	return fmt.Sprintf("%s is being deleted and kept by finalizer %s; it is created again when it is gone", e.Name, e.Finalizer)
+}
+
+// LeftError says that a policy was left as it is, because what lies there allows no more than the desired one, or no more than some
+// baseline would.
+type LeftError struct {
+	Name  string
+	Found plan.Observed
+}
+
+// Error names the policy.
+func (e *LeftError) Error() string { return e.Name + " allows no more than it is to, and is left" }
+
+// stepError is the error of one step.
+type stepError struct {
+	step *plan.Step
+	err  error
+}
+
+// Error leaves out what the API server's message repeats: which policy it is about.
+func (e *stepError) Error() string {
+	return fmt.Sprintf("%s %s: %s", e.step.Operation, e.step.Name, brief(e.err, e.step.Name))
+}
+
+// Unwrap returns the cause.
+func (e *stepError) Unwrap() error { return e.err }
+
+// brief returns the message of an error without the name of the policy, which the API server and its admission plugins repeat: a status
+// has room for so many bytes, and what an admission rule says itself comes last.
+func brief(err error, name string) string {
+	message := err.Error()
+	for _, repeated := range []string{
+		fmt.Sprintf("networkpolicies.networking.k8s.io %q is forbidden: ", name),
+		fmt.Sprintf("NetworkPolicy.networking.k8s.io %q is invalid: ", name),
+	} {
+		message = strings.ReplaceAll(message, repeated, "")
+	}
+	return message
+}
+
 // Alterations returns what the API server made of each policy that it altered, by name.
 func Alterations(err error) map[string]plan.Observed {
 	altered := map[string]plan.Observed{}
@@ -43,13 +88,34 @@ func Alterations(err error) map[string]plan.Observed {
 	return altered
 }
 
-func onlyAltered(err error) bool {
-	only := true
+// Left returns what lies where policies were left as they are, by name, and the error without those.
+func Left(err error) (map[string]plan.Observed, error) {
+	left := map[string]plan.Observed{}
+	var others []error
 	each(err, func(leaf error) {
-		_, altered := errors.AsType[*AlteredError](leaf)
-		only = only && altered
+		if l, ok := errors.AsType[*LeftError](leaf); ok {
+			left[l.Name] = l.Found
+			return
+		}
+		others = append(others, leaf)
 	})
-	return only
+	return left, errors.Join(others...)
+}
+
+// Refused returns the names of the policies that could not be written.
+func Refused(err error) []string {
+	var names []string
+	each(err, func(leaf error) {
+		if failed, ok := errors.AsType[*stepError](leaf); ok && !isAltered(leaf) {
+			names = append(names, failed.step.Name)
+		}
+	})
+	return names
+}
+
+func isAltered(err error) bool {
+	_, altered := errors.AsType[*AlteredError](err)
+	return altered
 }
 
 // joined joins errors, the refusals before the alterations, so that the first one is the one to show.
@@ -60,11 +126,16 @@ func joined(errs []error) error {
 	return errors.Join(errs...)
 }
 
+// rank orders errors by how much they need a human: those that do not pass by themselves come first, and alterations after them.
 func rank(err error) int {
-	if _, altered := errors.AsType[*AlteredError](err); altered {
+	_, permanent := classify(err)
+	switch {
+	case isAltered(err):
 		return 1
+	case permanent:
+		return 0
 	}
-	return 0
+	return 2
 }
 
 // each calls visit for every error that was joined into err.
@@ -112,10 +183,12 @@ func Explain(err error) Refusal {
 }
 
 func classify(err error) (reason string, permanent bool) {
-	_, altered := errors.AsType[*AlteredError](err)
+	_, kept := errors.AsType[*KeptError](err)
 	switch {
-	case altered:
+	case isAltered(err):
 		return v1alpha1.ReasonAlteredByAdmission, true
+	case kept:
+		return v1alpha1.ReasonTerminatingPolicy, false
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
 		// The quota admission plugin has no reason or cause of its own.
 		return v1alpha1.ReasonQuotaExceeded, true

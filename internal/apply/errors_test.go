@@ -63,6 +63,7 @@ func TestExplain(t *testing.T) {
 		"the deadline of a reconcile":    {err: context.DeadlineExceeded, reason: v1alpha1.ReasonUnavailable},
 		"the end of the manager":         {err: context.Canceled, reason: v1alpha1.ReasonUnavailable},
 		"a network that is down":         {err: network, reason: v1alpha1.ReasonUnavailable},
+		"a policy kept by a finalizer":   {err: &apply.KeptError{Name: deny, Finalizer: "example.com/keep"}, reason: v1alpha1.ReasonTerminatingPolicy},
 		"an alteration":                  {err: &apply.AlteredError{Name: deny}, reason: v1alpha1.ReasonAlteredByAdmission, permanent: true},
 	}
 	for name, test := range tests {
@@ -139,7 +140,7 @@ func TestANamespaceThatGoesWhileItsPoliciesAreWritten(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newServer(t)
+			s := newServer(t).on("create "+dns, refuse(gone))
 			for call, err := range test.answers {
 				s.on(call, refuse(err))
 			}

@@ -222,7 +222,39 @@ func update(name string) plan.Step {
 }
 
 func remove(name string) plan.Step {
-	return plan.Step{Operation: plan.Delete, Namespace: "shop", Name: name, UID: types.UID("uid of " + name), ResourceVersion: "7", Owner: "default"}
+	return plan.Step{Operation: plan.Delete, Namespace: "shop", Name: name, Found: plan.Observe(live(name, nil))}
+}
+
+// recreate makes a policy again that is being deleted.
+func recreate(name string) plan.Step {
+	return plan.Step{Operation: plan.Recreate, Namespace: "shop", Name: name, Desired: desired()[name], Found: plan.Observe(live(name, terminating("example.com/keep")))}
+}
+
+// blind replaces a policy, which the plan saw in this state, without reading it.
+func blind(there *networkingv1.NetworkPolicy) plan.Step {
+	step := update(there.Name)
+	step.Found, step.Blind = plan.Observe(there), true
+	return step
+}
+
+// onlyToClose replaces a policy only if it allows too much.
+func onlyToClose(name string) plan.Step {
+	step := update(name)
+	step.OnlyToClose = true
+	return step
+}
+
+// needing has a step wait for the policy of another name.
+func needing(step plan.Step, name string) plan.Step {
+	step.Needs = name
+	return step
+}
+
+// terminating makes a policy one that is deleted and kept by finalizers.
+func terminating(finalizers ...string) func(*networkingv1.NetworkPolicy) {
+	return func(object *networkingv1.NetworkPolicy) {
+		object.Finalizers, object.DeletionTimestamp = finalizers, new(metav1.Unix(1, 0))
+	}
 }
 
 // oneByOne puts each step in a stage of its own.

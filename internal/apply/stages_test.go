@@ -54,7 +54,7 @@ func TestTheStepsOfAStageGoSideBySide(t *testing.T) {
 		select {
 		case <-all:
 			return pass()
-		case <-time.After(time.Minute):
+		case <-time.After(10 * time.Second):
 			return errors.New("the others do not come")
 		}
 	}
@@ -71,7 +71,7 @@ func TestTheStepsOfAStageGoSideBySide(t *testing.T) {
 	}
 }
 
-func TestARefusalEndsThePlanWithItsStage(t *testing.T) {
+func TestARefusalKeepsBackOnlyWhatNeedsItAndRemovals(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		plan      plan.Plan
@@ -79,12 +79,19 @@ func TestARefusalEndsThePlanWithItsStage(t *testing.T) {
 		want      []done
 		wantCalls []string
 	}{
-		"in the first stage": {
-			plan: oneByOne(create(dns), create(isolation), create(deny)), refused: []string{dns}, wantCalls: []string{"create " + dns},
+		"what needs nothing is written": {
+			plan: oneByOne(create(dns), create(isolation), create(deny)), refused: []string{dns},
+			want:      []done{{plan.Create, isolation, false}, {plan.Create, deny, false}},
+			wantCalls: []string{"create " + dns, "create " + isolation, "create " + deny},
 		},
-		"in a later stage: what was written before is told": {
-			plan: oneByOne(create(dns), create(isolation), create(deny)), refused: []string{isolation},
-			want: []done{{plan.Create, dns, false}}, wantCalls: []string{"create " + dns, "create " + isolation},
+		"what needs it is not": {
+			plan: oneByOne(create(dns), needing(create(isolation), dns), needing(create(deny), dns)), refused: []string{dns},
+			wantCalls: []string{"create " + dns},
+		},
+		"what needs another one is written": {
+			plan: oneByOne(create(dns), create(isolation), needing(create(deny), dns)), refused: []string{isolation},
+			want:      []done{{plan.Create, dns, false}, {plan.Create, deny, false}},
+			wantCalls: []string{"create " + dns, "create " + isolation, "create " + deny},
 		},
 		"within a stage: the others of the stage are written": {
 			plan: plan.Plan{{create(dns), create(isolation), create(deny)}}, refused: []string{isolation},
@@ -93,6 +100,10 @@ func TestARefusalEndsThePlanWithItsStage(t *testing.T) {
 		},
 		"nothing is removed after a refusal": {
 			plan: plan.Plan{{create(dns)}, {remove(isolation), remove(deny)}}, refused: []string{dns}, wantCalls: []string{"create " + dns},
+		},
+		"nor when others have been written in between": {
+			plan: plan.Plan{{create(dns)}, {create(deny)}, {remove(isolation)}}, refused: []string{dns},
+			want: []done{{plan.Create, deny, false}}, wantCalls: []string{"create " + dns, "create " + deny},
 		},
 	}
 	for name, test := range tests {
@@ -164,13 +175,21 @@ func TestWhatAnAdmissionPluginAlters(t *testing.T) {
 			want:        []done{{plan.Create, dns, false}, {plan.Create, isolation, false}, {plan.Create, deny, false}},
 			wantAltered: []string{dns, isolation}, wantReason: v1alpha1.ReasonAlteredByAdmission,
 		},
-		"a refusal after it ends the plan, and is what to show": {
-			plan: oneByOne(create(dns), create(isolation), create(deny)), alter: map[string]admission{dns: opened}, refuse: isolation,
-			want: []done{{plan.Create, dns, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonForbidden,
+		"what needs it is written: it is in place, only otherwise than it was sent": {
+			plan: oneByOne(create(dns), needing(create(deny), dns)), alter: map[string]admission{dns: opened},
+			want: []done{{plan.Create, dns, false}, {plan.Create, deny, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonAlteredByAdmission,
 		},
-		"a refusal beside it ends the plan, and is what to show": {
+		"what is not wanted is removed all the same": {
+			plan: oneByOne(create(dns), remove(deny)), there: live(deny, nil), alter: map[string]admission{dns: opened},
+			want: []done{{plan.Create, dns, false}, {plan.Delete, deny, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonAlteredByAdmission,
+		},
+		"a refusal after it is what to show": {
+			plan: oneByOne(create(dns), create(isolation), create(deny)), alter: map[string]admission{dns: opened}, refuse: isolation,
+			want: []done{{plan.Create, dns, false}, {plan.Create, deny, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonForbidden,
+		},
+		"a refusal beside it is what to show": {
 			plan: plan.Plan{{create(dns), create(isolation)}, {create(deny)}}, alter: map[string]admission{dns: opened}, refuse: isolation,
-			want: []done{{plan.Create, dns, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonForbidden,
+			want: []done{{plan.Create, dns, false}, {plan.Create, deny, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonForbidden,
 		},
 	}
 	for name, test := range tests {

@@ -20,11 +20,14 @@ type Candidate struct {
 	Rejection string
 
 	selector labels.Selector // nil if the baseline's selector cannot be understood
+	rendered *renderings
 }
 
 // NewCandidate prepares a baseline. It never fails: a baseline that cannot be carried out becomes a candidate that is not Accepted.
 func NewCandidate(baseline *v1alpha1.ClusterNetworkBaseline) *Candidate {
-	candidate := &Candidate{Baseline: baseline, Rejection: policy.Explain(policy.Validate(baseline))}
+	candidate := &Candidate{
+		Baseline: baseline, Rejection: policy.Explain(policy.Validate(baseline)), rendered: &renderings{},
+	}
 	if baseline.Spec.NamespaceSelector != nil {
 		selector, err := metav1.LabelSelectorAsSelector(baseline.Spec.NamespaceSelector.AsLabelSelector())
 		if err == nil {
@@ -51,11 +54,6 @@ func (c *Candidate) FinalizerInPlace() bool {
 		slices.Contains(c.Baseline.Finalizers, v1alpha1.CleanupFinalizer)
 }
 
-// eligible says whether the baseline may govern a namespace that it selects.
-func (c *Candidate) eligible() bool {
-	return c.Enforces() && c.Accepted() && c.FinalizerInPlace()
-}
-
 // selects says whether the baseline chooses a namespace. If that cannot be known, it does: on a doubt, protection stays.
 func (c *Candidate) selects(namespace policy.Namespace) bool {
 	for _, pattern := range c.Baseline.Spec.ExcludedNamespaces {
@@ -79,7 +77,6 @@ type View struct {
 	candidates []*Candidate // by precedence
 	byName     map[string]*Candidate
 	protected  sets.Set[string]
-	spared     sets.Set[string]
 	rehearsals []Rehearsal
 }
 
@@ -95,7 +92,6 @@ func assemble(candidates []*Candidate, operatorNamespace string) *View {
 		candidates: slices.SortedFunc(slices.Values(candidates), byPrecedence),
 		byName:     make(map[string]*Candidate, len(candidates)),
 		protected:  sets.New(metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease", operatorNamespace),
-		spared:     sets.New[string](),
 	}
 	for _, candidate := range candidates {
 		view.byName[candidate.Baseline.Name] = candidate
@@ -104,21 +100,16 @@ func assemble(candidates []*Candidate, operatorNamespace string) *View {
 	return view
 }
 
-// protectDNS protects the namespaces that the baseline's DNS peers name: isolating one would cut DNS off from the whole cluster.
-// A baseline that is in Audit or not accepted may have made policies that still stand and ask those namespaces for DNS; but it must
-// not change anything either. So what it names is spared: not governed if it was not before.
+// protectDNS protects the namespaces that the DNS peers of an enforcing, accepted baseline name: isolating one would cut DNS off
+// from the whole cluster. A baseline in Audit protects nothing, because it must not change anything either.
 func (v *View) protectDNS(candidate *Candidate) {
 	dns := candidate.Baseline.Spec.DNS
-	if dns.Source != v1alpha1.DNSSourceStatic {
+	if dns.Source != v1alpha1.DNSSourceStatic || !candidate.Accepted() || candidate.Baseline.Spec.Mode != v1alpha1.ModeEnforce {
 		return
-	}
-	named := v.spared
-	if candidate.Accepted() && candidate.Baseline.Spec.Mode == v1alpha1.ModeEnforce {
-		named = v.protected
 	}
 	for _, peer := range dns.Static.Peers {
 		if peer.Namespace != "" {
-			named.Insert(peer.Namespace)
+			v.protected.Insert(peer.Namespace)
 		}
 	}
 }

@@ -6,7 +6,6 @@
 package governance
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -22,9 +21,11 @@ const (
 	Ignore Action = "Ignore"
 	// Enforce says to bring the namespace to what Decision.Governor asks for.
 	Enforce Action = "Enforce"
-	// Hold says to touch nothing and to report Decision.Reason.
+	// Hold says to take nothing away and to report Decision.Reason. Where another baseline governs otherwise, it is Decision.Governor:
+	// what lies there and allows more than that baseline does is still closed.
 	Hold Action = "Hold"
-	// Confirm says that policies would be released if the API server itself confirms what the cache says.
+	// Confirm says that policies would be released, or handed over to a baseline that asks for less, if the API server itself
+	// confirms what the cache says.
 	Confirm Action = "Confirm"
 	// Release says to remove the policies that were made for Decision.Owners.
 	Release Action = "Release"
@@ -36,8 +37,12 @@ type Subject struct {
 	// Terminating says that the namespace is being deleted. Its pods may still run, so what isolates them stays as it must be; but
 	// nothing can be created there any more, and nobody is told of it.
 	Terminating bool
-	// Owners are the baselines named by the labels of our policies there, without duplicates.
+	// Owners are the baselines that our policies there were made for, without duplicates.
 	Owners []string
+	// Orphaned says that a policy of ours there has lost the label that names its baseline.
+	Orphaned bool
+	// Unmarked says that an object lies under one of our names and carries no mark of ours: it is foreign, or a tenant has made it so.
+	Unmarked bool
 }
 
 // Evidence is what was read from the API server itself, past every cache.
@@ -51,10 +56,13 @@ type Evidence struct {
 // Decision is the answer for one namespace.
 type Decision struct {
 	Action Action
-	// Governor is the baseline to enforce; only with Enforce.
+	// Governor is the baseline to enforce with Enforce; the one to take over with Confirm; and with Hold the one that sets what must
+	// not be exceeded meanwhile. Nil with Release, and where there is none.
 	Governor *Candidate
 	// Owners are the baselines whose policies this is about: to remove with Release, to leave alone with Hold.
 	Owners []string
+	// Unselected are those of the owners that give the namespace up because they no longer select it.
+	Unselected []string
 	// Reason says why a namespace is held, in one word; Message says it in words.
 	Reason, Message string
 	// Selecting names the accepted baselines that select the namespace, by precedence, whoever governs it.
@@ -63,100 +71,170 @@ type Decision struct {
 
 // Decide answers for one namespace.
 func Decide(view *View, subject Subject, evidence Evidence) Decision {
-	governor, selecting, doubt := view.survey(subject.Namespace)
-	switch {
-	case governor != nil && view.spared.Has(subject.Name) && len(subject.Owners) == 0:
-		return Decision{Action: Ignore}
-	case governor != nil:
-		return Decision{Action: Enforce, Governor: governor, Selecting: selecting}
-	case len(subject.Owners) == 0:
-		return Decision{Action: Ignore, Selecting: selecting}
+	decision := view.decide(subject, evidence)
+	decision.Selecting = view.selecting(subject.Namespace)
+	if decision.Action == Hold && subject.Terminating {
+		decision = Decision{Action: Ignore} // its policies go with the namespace: there is nothing to hold or to report
 	}
-	decision := view.release(subject, evidence, doubt)
-	if subject.Terminating && decision.Action == Hold {
-		return Decision{Action: Ignore} // its policies go with the namespace: there is nothing to hold or to report
-	}
-	decision.Selecting = selecting
 	return decision
 }
 
-// survey returns the baseline that governs a namespace, the names of all that select it, and a baseline that may come to govern
-// it but cannot yet: while there is one, nothing is released.
-func (v *View) survey(namespace policy.Namespace) (governor *Candidate, selecting []string, doubt *Candidate) {
-	if v.Protected(namespace.Name) {
-		return nil, nil, nil
+func (v *View) decide(subject Subject, evidence Evidence) Decision {
+	if governor := v.governor(subject); governor != nil {
+		return v.handOver(governor, subject, evidence)
 	}
-	for _, candidate := range v.candidates {
-		if !candidate.selects(namespace) {
-			continue
-		}
-		if candidate.Accepted() {
-			selecting = append(selecting, candidate.Baseline.Name)
-		}
-		switch {
-		case candidate.eligible() && governor == nil:
-			governor = candidate
-		case candidate.Enforces() && !candidate.eligible() && doubt == nil:
-			doubt = candidate
-		}
+	subject.Owners = v.adopted(subject)
+	switch {
+	case len(subject.Owners) > 0:
+		return v.release(subject, evidence)
+	case subject.Orphaned, subject.Unmarked && v.removesFrom(subject.Namespace):
+		return hold(nil, nil, claim{
+			v1alpha1.ReasonOwnerUnknown, "does not say which baseline it was made for, and no baseline governs the namespace; " +
+				"delete it by hand, or label the namespace so that a baseline governs it",
+		})
 	}
-	return governor, selecting, doubt
+	return Decision{Action: Ignore}
+}
+
+// handOver decides about a namespace that a baseline would govern.
+func (v *View) handOver(governor *Candidate, subject Subject, evidence Evidence) Decision {
+	claims := v.claims(slices.DeleteFunc(slices.Clone(subject.Owners), func(name string) bool {
+		owner := v.byName[name] // of lower precedence it need not be asked
+		return owner == governor || owner != nil && byPrecedence(governor, owner) < 0
+	}), subject)
+	switch {
+	case evidence.CRDTerminating && len(claims.yielding) > 0:
+		return holdForCRD(subject)
+	case len(claims.kept) > 0:
+		return hold(claims.kept, governor, claims.why)
+	case len(claims.yielding) > 0 && !evidence.Live:
+		return Decision{Action: Confirm, Governor: governor, Owners: claims.yielding, Unselected: claims.unselected}
+	}
+	return Decision{Action: Enforce, Governor: governor}
 }
 
 // release decides about policies in a namespace that nobody governs.
-func (v *View) release(subject Subject, evidence Evidence, doubt *Candidate) Decision {
+func (v *View) release(subject Subject, evidence Evidence) Decision {
 	if evidence.CRDTerminating {
-		return hold(subject.Owners, v1alpha1.ReasonCRDTerminating, "the ClusterNetworkBaseline CRD is being deleted, so the policies stay")
+		return holdForCRD(subject)
 	}
-	if doubt != nil {
-		return holdForDoubt(subject.Owners, doubt)
+	if doubt := v.doubt(subject); doubt != nil {
+		return hold(subject.Owners, nil, *doubt)
 	}
-	var owners []string
-	var held Decision
-	for _, owner := range subject.Owners {
-		if reason, message := v.whyNotReleased(owner, subject.Terminating); reason != "" {
-			held = hold(append(held.Owners, owner), cmp.Or(held.Reason, reason), cmp.Or(held.Message, message))
-		} else {
-			owners = append(owners, owner)
+	claims := v.claims(subject.Owners, subject)
+	switch {
+	case len(claims.yielding) == 0:
+		return hold(claims.kept, nil, claims.why)
+	case !evidence.Live:
+		return Decision{Action: Confirm, Owners: claims.yielding, Unselected: claims.unselected}
+	}
+	return Decision{Action: Release, Owners: slices.Clip(claims.yielding)}
+}
+
+func holdForCRD(subject Subject) Decision {
+	return hold(subject.Owners, nil, claim{v1alpha1.ReasonCRDTerminating, "the ClusterNetworkBaseline CRD is being deleted, so the policies stay"})
+}
+
+// governor returns the baseline of highest precedence that may write policies in a namespace, nil if none may.
+func (v *View) governor(subject Subject) *Candidate {
+	for _, candidate := range v.candidates {
+		if v.stand(candidate, subject).standing == governs {
+			return candidate
 		}
 	}
-	switch {
-	case len(owners) == 0:
-		return held
-	case !evidence.Live:
-		return Decision{Action: Confirm, Owners: owners}
-	}
-	return Decision{Action: Release, Owners: slices.Clip(owners)}
+	return nil
 }
 
-// whyNotReleased returns why the policies of an owner must stay in a namespace that nobody governs, or "" if they may go.
-func (v *View) whyNotReleased(owner string, terminating bool) (reason, message string) {
-	candidate := v.byName[owner]
-	switch {
-	case candidate == nil:
-		return v1alpha1.ReasonBaselineAbsent, fmt.Sprintf("baseline %q does not exist, so its policies stay; create it again, or delete them by hand", owner)
-	case candidate.Deleting() && candidate.Baseline.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete:
-		return "", ""
-	case candidate.Deleting():
-		return v1alpha1.ReasonBaselineRetains, fmt.Sprintf("baseline %q is being deleted and retains its policies", owner)
-	case !candidate.Accepted():
-		return v1alpha1.ReasonBaselineNotAccepted, fmt.Sprintf("baseline %q is not accepted: %s", owner, candidate.Rejection)
-	case candidate.Baseline.Spec.Mode != v1alpha1.ModeEnforce:
-		return v1alpha1.ReasonBaselineInAudit, fmt.Sprintf("baseline %q is in Audit, so its policies stay as they are", owner)
-	case terminating:
-		return v1alpha1.ReasonUnconfirmed, "the namespace is being deleted and its pods may still run, so the policies stay"
+// selecting returns the names of the accepted baselines that select a namespace.
+func (v *View) selecting(namespace policy.Namespace) []string {
+	if v.Protected(namespace.Name) {
+		return nil
 	}
-	return "", ""
+	var names []string
+	for _, candidate := range v.candidates {
+		if candidate.Accepted() && candidate.selects(namespace) {
+			names = append(names, candidate.Baseline.Name)
+		}
+	}
+	return names
 }
 
-func hold(owners []string, reason, message string) Decision {
-	return Decision{Action: Hold, Owners: owners, Reason: reason, Message: message}
+// adopted returns the owners of the policies in a namespace that nobody governs. One that has lost its label counts as made for the
+// baselines that select the namespace and are being deleted: nothing else would ever clean up behind them.
+func (v *View) adopted(subject Subject) []string {
+	if !subject.Orphaned {
+		return subject.Owners
+	}
+	owners := slices.Clone(subject.Owners)
+	for _, candidate := range v.candidates {
+		if candidate.removesOnDeletion() && candidate.selects(subject.Namespace) && !slices.Contains(owners, candidate.Baseline.Name) {
+			owners = append(owners, candidate.Baseline.Name)
+		}
+	}
+	return owners
 }
 
-func holdForDoubt(owners []string, doubt *Candidate) Decision {
-	if !doubt.Accepted() {
-		return hold(owners, v1alpha1.ReasonBaselineNotAccepted,
-			fmt.Sprintf("baseline %q may select the namespace too but is not accepted: %s", doubt.Baseline.Name, doubt.Rejection))
+// removesFrom reports whether a baseline that selects the namespace is being deleted, and its policies with it.
+func (v *View) removesFrom(namespace policy.Namespace) bool {
+	return slices.ContainsFunc(v.candidates, func(candidate *Candidate) bool {
+		return candidate.removesOnDeletion() && candidate.selects(namespace)
+	})
+}
+
+// claims is what the owners of the policies in a namespace say to their going, or to their passing to another baseline.
+type claims struct {
+	// yielding give them up, unselected among them because they no longer select the namespace.
+	yielding, unselected []string
+	// kept cannot say, for the reason of the first.
+	kept []string
+	why  claim
+}
+
+// claim is a reason, as one word and in words.
+type claim struct{ reason, message string }
+
+// claims asks owners of the policies in a namespace.
+func (v *View) claims(owners []string, subject Subject) claims {
+	var c claims
+	for _, name := range owners {
+		answer := v.standOf(name, subject)
+		switch answer.standing {
+		case yields:
+			c.yielding = append(c.yielding, name)
+			if answer.unselected {
+				c.unselected = append(c.unselected, name)
+			}
+		case unsure, governs: // what governs has the highest precedence, so only what is unsure comes here
+			if len(c.kept) == 0 {
+				c.why = answer.claim
+			}
+			c.kept = append(c.kept, name)
+		}
 	}
-	return hold(owners, v1alpha1.ReasonFinalizerMissing, fmt.Sprintf("baseline %q is about to govern the namespace", doubt.Baseline.Name))
+	return c
+}
+
+// doubt returns why a baseline that selects a namespace and wants to enforce cannot govern it, nil if there is none. While there is
+// one, nothing is released.
+func (v *View) doubt(subject Subject) *claim {
+	if v.Protected(subject.Name) {
+		return nil
+	}
+	for _, candidate := range v.candidates {
+		if !candidate.Enforces() || !candidate.selects(subject.Namespace) {
+			continue
+		}
+		if !candidate.Accepted() {
+			return &claim{
+				v1alpha1.ReasonBaselineNotAccepted,
+				fmt.Sprintf("baseline %q may select the namespace too but is not accepted: %s", candidate.Baseline.Name, candidate.Rejection),
+			}
+		}
+		return &claim{v1alpha1.ReasonFinalizerMissing, fmt.Sprintf("baseline %q is about to govern the namespace", candidate.Baseline.Name)}
+	}
+	return nil
+}
+
+func hold(owners []string, governor *Candidate, why claim) Decision {
+	return Decision{Action: Hold, Owners: owners, Governor: governor, Reason: why.reason, Message: why.message}
 }

@@ -56,6 +56,11 @@ func terminating(owners ...string) governance.Subject {
 	return governance.Subject{Terminating: true, Owners: owners}
 }
 
+// orphaned is a namespace in which a policy of ours lost the label that names its baseline.
+func orphaned(owners ...string) governance.Subject {
+	return governance.Subject{Owners: owners, Orphaned: true}
+}
+
 func (d decision) view() *governance.View {
 	var candidates []*governance.Candidate
 	for _, b := range d.baselines {
@@ -185,8 +190,8 @@ func TestWhoGoverns(t *testing.T) {
 		"a hand-over: a higher one appears": {
 			baselines: baselines(enforcing("a").Priority(9), enforcing("b")), subject: owned("b"), evidence: live, want: enforce("a", "a", "b"),
 		},
-		"a hand-over from a baseline that does not exist any more": {
-			baselines: baselines(enforcing("b")), subject: owned("a"), evidence: live, want: enforce("b", "b"),
+		"where a policy lost its label, as anywhere else": {
+			baselines: baselines(enforcing("a"), enforcing("b").Deleting()), subject: orphaned("a"), want: enforce("a", "a", "b"),
 		},
 		"its policies are already there": {
 			baselines: baselines(enforcing("a")), subject: owned("a"), want: enforce("a", "a"),
@@ -254,13 +259,13 @@ func TestProtectedNamespacesAreNeverGoverned(t *testing.T) {
 		"the namespace of a DNS peer, while the baseline is being deleted": {
 			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Deleting()), subject: named("dns"), want: ignore,
 		},
-		"and that of a baseline in Audit, whose policies may still stand, is not governed anew": {
-			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Mode(v1alpha1.ModeAudit).Excluding("dns")), subject: named("dns"), want: ignore,
+		"but not the namespace of a DNS peer of a baseline in Audit": {
+			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Mode(v1alpha1.ModeAudit).Excluding("dns")), subject: named("dns"), want: enforce,
 		},
 		"nor that of a baseline that is not accepted": {
-			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Scope("SameTeam").Excluding("dns")), subject: named("dns"), want: ignore,
+			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Scope("SameTeam").Excluding("dns")), subject: named("dns"), want: enforce,
 		},
-		"but Audit changes nothing for one that is governed already": {
+		"whether policies lie there or not": {
 			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Mode(v1alpha1.ModeAudit).Excluding("dns")), subject: named("dns", "a"), want: enforce,
 		},
 		"but not that of a peer that is listed but not used": {

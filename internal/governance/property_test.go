@@ -44,23 +44,69 @@ func TestDecisionsAreSafeInEveryState(t *testing.T) {
 
 // unsafe says what is wrong with a decision, judged by the design alone and not by the code.
 func unsafe(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, evidence governance.Evidence, d governance.Decision) string {
+	best := rightful(objects, subject)
 	switch d.Action {
 	case governance.Enforce:
-		return wrongGovernor(objects, subject, d)
+		if best == nil || best != d.Governor.Baseline {
+			return fmt.Sprintf("%s is enforced, rightful is %v", d.Governor.Baseline.Name, best)
+		}
+		return wrongHandOver(objects, subject, evidence, best)
 	case governance.Release:
 		return wrongRelease(objects, subject, evidence, d)
-	case governance.Hold, governance.Ignore, governance.Confirm:
-		if best := rightful(objects, subject); best != nil && !subject.Terminating {
-			return fmt.Sprintf("%s governs and is not enforced", best.Name)
+	case governance.Confirm:
+		// What is confirmed must be possible: the same, once it is read live, is a release or a hand-over.
+		evidence.Live = true
+		if d.Governor == nil {
+			return wrongRelease(objects, subject, evidence, d)
+		}
+		return wrongHandOver(objects, subject, evidence, best)
+	case governance.Hold:
+		return wrongHold(objects, subject, evidence, d)
+	case governance.Ignore:
+		if !subject.Terminating && (best != nil || len(subject.Owners) > 0 || subject.Orphaned) {
+			return fmt.Sprintf("policies lie there, or %v is to govern, and nobody is told", best)
 		}
 	}
 	return ""
 }
 
-func wrongGovernor(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, d governance.Decision) string {
+// wrongHandOver goes over the owners that the new governor does not precede: each has to say itself, live, that it lets go.
+func wrongHandOver(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, evidence governance.Evidence, best *v1alpha1.ClusterNetworkBaseline) string {
+	for _, owner := range above(objects, subject, best) {
+		switch {
+		case !letsGo(objects, subject, owner):
+			return fmt.Sprintf("handed over to %s without the word of %s", best.Name, owner)
+		case !evidence.Live:
+			return fmt.Sprintf("handed over to %s by what a cache says of %s", best.Name, owner)
+		case evidence.CRDTerminating:
+			return fmt.Sprintf("handed over to %s while all baselines may be on their way out", best.Name)
+		}
+	}
+	return ""
+}
+
+// wrongHold reports a namespace that is held although nothing is in doubt, or that is held to less than the rightful baseline asks for.
+func wrongHold(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, evidence governance.Evidence, d governance.Decision) string {
 	best := rightful(objects, subject)
-	if best == nil || best.Name != d.Governor.Baseline.Name {
-		return fmt.Sprintf("%s is enforced, rightful is %v", d.Governor.Baseline.Name, best)
+	if d.Governor != nil && d.Governor.Baseline != best {
+		return fmt.Sprintf("what lies there is held to %s, rightful is %v", d.Governor.Baseline.Name, best)
+	}
+	if best != nil {
+		owners := above(objects, subject, best)
+		if len(owners) == 0 {
+			return fmt.Sprintf("%s governs and is not enforced", best.Name)
+		}
+		if !evidence.CRDTerminating && !slices.ContainsFunc(owners, func(owner string) bool { return !letsGo(objects, subject, owner) }) {
+			return fmt.Sprintf("%v let go, and %s does not take over", owners, best.Name)
+		}
+		if d.Governor == nil && !evidence.CRDTerminating {
+			return fmt.Sprintf("what lies there is not held to what %s asks for", best.Name)
+		}
+		return ""
+	}
+	settled := !evidence.CRDTerminating && !slices.ContainsFunc(objects, func(o *v1alpha1.ClusterNetworkBaseline) bool { return wants(objects, subject, o) })
+	if settled && slices.ContainsFunc(subject.Owners, func(owner string) bool { return letsGo(objects, subject, owner) }) {
+		return "an owner lets go, nothing is in doubt, and its policies stay"
 	}
 	return ""
 }
@@ -70,37 +116,78 @@ func wrongRelease(objects []*v1alpha1.ClusterNetworkBaseline, subject governance
 		return "removal without evidence"
 	}
 	for _, object := range objects {
-		wants := object.DeletionTimestamp == nil && object.Spec.Mode != v1alpha1.ModeAudit
-		if wants && selects(object, subject) && !protected(objects, subject.Name) {
+		if wants(objects, subject, object) {
 			return fmt.Sprintf("removal although %s wants to govern the namespace", object.Name)
 		}
 	}
+	if len(d.Owners) == 0 {
+		return "removal for nobody"
+	}
 	for _, owner := range d.Owners {
-		i := slices.IndexFunc(objects, func(o *v1alpha1.ClusterNetworkBaseline) bool { return o.Name == owner })
-		switch {
-		case !slices.Contains(subject.Owners, owner):
+		orphans := subject.Orphaned && isDeletedWithPolicies(objects, owner) && selects(find(objects, owner), subject)
+		if !slices.Contains(subject.Owners, owner) && !orphans {
 			return fmt.Sprintf("removal for %s, which owns nothing there", owner)
-		case i < 0:
-			return fmt.Sprintf("removal for %s, which does not exist", owner)
-		case objects[i].DeletionTimestamp != nil && objects[i].Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete:
-		case objects[i].DeletionTimestamp != nil || !accepted(objects[i]) || objects[i].Spec.Mode != v1alpha1.ModeEnforce:
+		}
+		if !letsGo(objects, subject, owner) {
 			return fmt.Sprintf("removal for %s, which does not ask for it", owner)
 		}
 	}
 	return ""
 }
 
-// rightful is the baseline that governs the namespace: the highest that enforces, is accepted, has its finalizer and selects it.
+func find(objects []*v1alpha1.ClusterNetworkBaseline, name string) *v1alpha1.ClusterNetworkBaseline {
+	if i := slices.IndexFunc(objects, func(o *v1alpha1.ClusterNetworkBaseline) bool { return o.Name == name }); i >= 0 {
+		return objects[i]
+	}
+	return nil
+}
+
+func isDeletedWithPolicies(objects []*v1alpha1.ClusterNetworkBaseline, name string) bool {
+	object := find(objects, name)
+	return object != nil && object.DeletionTimestamp != nil && object.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete
+}
+
+// inForce is what a baseline has to be for its selection to count: it exists, can be carried out and enforces.
+func inForce(object *v1alpha1.ClusterNetworkBaseline) bool {
+	return object != nil && object.DeletionTimestamp == nil && accepted(object) && object.Spec.Mode == v1alpha1.ModeEnforce
+}
+
+// letsGo says whether a baseline itself gives the namespace up: it is being deleted with its policies, or is in force and does not
+// select the namespace. What changes in a namespace that is being deleted is no word of the baseline.
+func letsGo(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, name string) bool {
+	object := find(objects, name)
+	return isDeletedWithPolicies(objects, name) ||
+		inForce(object) && !subject.Terminating && (protected(objects, subject.Name) || !selects(object, subject))
+}
+
+// wants says whether a baseline may come to govern the namespace: while it may, nothing is removed there.
+func wants(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, object *v1alpha1.ClusterNetworkBaseline) bool {
+	return object.DeletionTimestamp == nil && object.Spec.Mode != v1alpha1.ModeAudit && selects(object, subject) && !protected(objects, subject.Name)
+}
+
+// above are the owners that a baseline does not precede: those of higher precedence, and those that do not exist.
+func above(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, best *v1alpha1.ClusterNetworkBaseline) []string {
+	return slices.DeleteFunc(slices.Clone(subject.Owners), func(owner string) bool {
+		object := find(objects, owner)
+		return object == best || object != nil && precedes(best, object)
+	})
+}
+
+func precedes(a, b *v1alpha1.ClusterNetworkBaseline) bool {
+	return *a.Spec.Priority > *b.Spec.Priority || *a.Spec.Priority == *b.Spec.Priority && a.Name < b.Name
+}
+
+// rightful is the baseline that is to govern the namespace: the highest that is in force, selects it, and has its finalizer or policies
+// of its own there already.
 func rightful(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject) *v1alpha1.ClusterNetworkBaseline {
 	var best *v1alpha1.ClusterNetworkBaseline
 	for _, object := range objects {
 		finalized := object.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain || slices.Contains(object.Finalizers, v1alpha1.CleanupFinalizer)
-		if object.DeletionTimestamp != nil || object.Spec.Mode != v1alpha1.ModeEnforce || !accepted(object) || !finalized ||
-			!selects(object, subject) || protected(objects, subject.Name) || spared(objects, subject) {
+		if !inForce(object) || !finalized && !slices.Contains(subject.Owners, object.Name) ||
+			!selects(object, subject) || protected(objects, subject.Name) {
 			continue
 		}
-		higher := best == nil || *object.Spec.Priority > *best.Spec.Priority
-		if higher || *object.Spec.Priority == *best.Spec.Priority && object.Name < best.Name {
+		if best == nil || precedes(object, best) {
 			best = object
 		}
 	}
@@ -112,13 +199,6 @@ func accepted(object *v1alpha1.ClusterNetworkBaseline) bool { return len(policy.
 func protected(objects []*v1alpha1.ClusterNetworkBaseline, namespace string) bool {
 	return namespace == "kube-system" || slices.ContainsFunc(objects, func(object *v1alpha1.ClusterNetworkBaseline) bool {
 		return accepted(object) && object.Spec.Mode == v1alpha1.ModeEnforce && object.Spec.DNS.Static.Peers[0].Namespace == namespace
-	})
-}
-
-// spared is a namespace that no baseline in force names for DNS, but one that may have policies standing does, and that nobody governs.
-func spared(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject) bool {
-	return len(subject.Owners) == 0 && slices.ContainsFunc(objects, func(object *v1alpha1.ClusterNetworkBaseline) bool {
-		return object.Spec.DNS.Static.Peers[0].Namespace == subject.Name
 	})
 }
 
@@ -153,6 +233,7 @@ func randomState(random *rand.Rand) ([]*v1alpha1.ClusterNetworkBaseline, governa
 			Labels: pick(random, nil, builder.Labels("environment", "production")),
 		},
 		Terminating: random.IntN(6) == 0,
+		Orphaned:    random.IntN(4) == 0,
 	}
 	for _, name := range names {
 		if random.IntN(2) == 0 {

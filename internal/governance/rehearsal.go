@@ -41,5 +41,5 @@ func (c *Candidate) enforcing() *Candidate {
 	baseline := *c.Baseline
 	baseline.Spec.Mode = v1alpha1.ModeEnforce
 	baseline.Finalizers = append(slices.Clip(baseline.Finalizers), v1alpha1.CleanupFinalizer)
-	return &Candidate{Baseline: &baseline, Rejection: c.Rejection, selector: c.selector}
+	return &Candidate{Baseline: &baseline, Rejection: c.Rejection, selector: c.selector, rendered: c.rendered}
 }

@@ -45,6 +45,18 @@ func TestWhenPoliciesAreRemoved(t *testing.T) {
 			baselines: baselines(enforcing("a").Mode(v1alpha1.ModeAudit).Deleting()), subject: owned("a"), evidence: live,
 			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"a"}},
 		},
+		"policies that lost their label go with a baseline that selects the namespace and is being deleted": {
+			baselines: baselines(enforcing("a").Deleting()), subject: orphaned(), evidence: live,
+			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"a"}},
+		},
+		"and so do those beside others that carry it": {
+			baselines: baselines(enforcing("a").Deleting(), elsewhere("b")), subject: orphaned("b"), evidence: live,
+			want: answer{Action: governance.Release, Owners: []string{"b", "a"}, Selecting: []string{"a"}},
+		},
+		"policies that lost their label, as a cache says": {
+			baselines: baselines(enforcing("a").Deleting()), subject: orphaned(),
+			want: answer{Action: governance.Confirm, Owners: []string{"a"}, Selecting: []string{"a"}},
+		},
 		"the baseline is being deleted although it is not accepted": {
 			baselines: baselines(invalid("a").Deleting()), subject: owned("a"), evidence: live, want: release("a"),
 		},
@@ -130,10 +142,6 @@ func TestWhenPoliciesAreHeld(t *testing.T) {
 			baselines: baselines(elsewhere("a"), builder.Baseline("b")), subject: owned("a"), evidence: live,
 			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonFinalizerMissing, Selecting: []string{"b"}},
 		},
-		"the baseline's finalizer was forced off": {
-			baselines: baselines(builder.Baseline("a")), subject: owned("a"), evidence: live,
-			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonFinalizerMissing, Selecting: []string{"a"}},
-		},
 		"one that is being deleted loses nothing while another is about to govern": {
 			baselines: baselines(enforcing("a").Deleting(), builder.Baseline("b")), subject: owned("a"), evidence: live,
 			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonFinalizerMissing, Selecting: []string{"a", "b"}},
@@ -151,6 +159,20 @@ func TestWhenPoliciesAreHeld(t *testing.T) {
 		},
 		"the CRD is being deleted, as a cache says": {
 			baselines: baselines(enforcing("a").Deleting()), subject: owned("a"), evidence: governance.Evidence{CRDTerminating: true},
+			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonCRDTerminating, Selecting: []string{"a"}},
+		},
+		"policies lost their label, and no baseline selects the namespace": {
+			baselines: baselines(elsewhere("a")), subject: orphaned(), evidence: live, want: hold(v1alpha1.ReasonOwnerUnknown),
+		},
+		"policies lost their label, and the baseline that is being deleted does not select the namespace": {
+			baselines: baselines(elsewhere("a").Deleting()), subject: orphaned(), evidence: live, want: hold(v1alpha1.ReasonOwnerUnknown),
+		},
+		"policies lost their label, and the baseline that is being deleted retains its own": {
+			baselines: baselines(enforcing("a").DeletionPolicy(v1alpha1.DeletionPolicyRetain).Deleting()), subject: orphaned(), evidence: live,
+			want: answer{Action: governance.Hold, Reason: v1alpha1.ReasonOwnerUnknown, Selecting: []string{"a"}},
+		},
+		"policies lost their label, and the CRD is being deleted": {
+			baselines: baselines(enforcing("a").Deleting()), subject: orphaned(), evidence: crdTerminating,
 			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonCRDTerminating, Selecting: []string{"a"}},
 		},
 		"a protected namespace whose baseline does not exist": {
@@ -180,6 +202,12 @@ func TestNamespacesThatAreBeingDeleted(t *testing.T) {
 		"what would be held goes with the namespace and is not reported": {
 			baselines: baselines(enforcing("a").Mode(v1alpha1.ModeAudit)), subject: terminating("a"), evidence: live, want: ignore,
 		},
+		"a hand-over that would be held is not reported either": {
+			baselines: baselines(elsewhere("a").Priority(9), enforcing("b")), subject: terminating("a"), evidence: live, want: ignore,
+		},
+		"policies that lost their label are not reported either": {
+			subject: governance.Subject{Terminating: true, Orphaned: true}, evidence: live, want: ignore,
+		},
 		"an absent baseline is not reported either": {subject: terminating("a"), evidence: live, want: ignore},
 		"a CRD that is being deleted is not reported either": {
 			subject: terminating("a"), evidence: governance.Evidence{Live: true, CRDTerminating: true}, want: ignore,
@@ -207,6 +235,9 @@ func TestAHeldNamespaceIsExplainedInWords(t *testing.T) {
 		"the other baseline that stands in the way": {
 			decision: decision{baselines: baselines(elsewhere("web"), builder.Baseline("new")), subject: owned("web")},
 			want:     []string{`"new"`, "about to govern"},
+		},
+		"policies that nobody can assign, with what to do": {
+			decision: decision{subject: orphaned()}, want: []string{"does not say which baseline", "delete it by hand"},
 		},
 		"a baseline in Audit": {
 			decision: decision{baselines: baselines(enforcing("web").Mode(v1alpha1.ModeAudit)), subject: owned("web")},

@@ -38,7 +38,7 @@ func TestConcurrentWorkersLoseNothing(t *testing.T) {
 					l.Record(namespace, round, randomRecord(random, noon))
 					l.NoteEnforced("default", namespace)
 				}
-				l.Forget(mine[random.IntN(perWorker)])
+				l.Forget(mine[random.IntN(perWorker)], l.Round())
 			}
 			for _, namespace := range mine {
 				l.Record(namespace, l.Round(), synced("default"))

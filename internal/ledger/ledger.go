@@ -26,12 +26,16 @@ const (
 	Failed State = "failed"
 	// Held says that policies of ours are left untouched.
 	Held State = "held"
+	// Releasing means that no baseline governs the namespace any more, and that the removal of its policies is refused.
+	Releasing State = "releasing"
 )
 
 // Record is what is known about one namespace.
 type Record struct {
-	// Baseline governs the namespace, or, when Held, is the one that its policies were made for.
+	// Baseline governs the namespace, or, when Held or Releasing, is the one that its policies were made for.
 	Baseline string
+	// AlsoHeld names further baselines that policies in a Held namespace were made for.
+	AlsoHeld []string
 	// Generation and UID are those of the governing baseline.
 	Generation int64
 	UID        types.UID
@@ -46,6 +50,8 @@ type Record struct {
 	Contested bool
 	// Since is when the namespace became Pending; it is kept while it stays so.
 	Since time.Time
+	// LeavingSince is when the baseline was first seen not to select the namespace any more, while that is not yet acted on.
+	LeavingSince time.Time
 	// Selecting names the baselines that select the namespace, whoever governs it.
 	Selecting []string
 	// Rehearsed says what baselines in Audit would do here if they enforced; those that would do nothing are left out.
@@ -80,7 +86,7 @@ func (r Record) SameTarget(other Record) bool {
 
 // needsAttention says whether a record has something for a human to read.
 func (r Record) needsAttention() bool {
-	return r.State == Failed || r.State == Pending || r.Contested
+	return r.State == Failed || r.State == Pending || r.State == Releasing || r.Contested
 }
 
 // Ledger holds a record for every namespace. It is safe for concurrent use. The zero value is not usable: see New.
@@ -88,7 +94,10 @@ type Ledger struct {
 	changed func(baseline string)
 
 	mu       sync.Mutex
-	records  map[string]Record
+	records  map[string]*Record
+	failed   map[string]int       // namespaces by reason
+	unowned  map[string]struct{}  // namespaces held for no baseline: nobody knows whose the policies are
+	arrivals map[string]time.Time // when namespaces were first seen that are not protected yet
 	sums     map[string]*sum
 	round    uint64
 	awaited  map[string]struct{} // namespaces not yet seen in this round; nil before the first round
@@ -111,7 +120,10 @@ type Version struct {
 func New(changed func(baseline string)) *Ledger {
 	return &Ledger{
 		changed:  changed,
-		records:  map[string]Record{},
+		records:  map[string]*Record{},
+		arrivals: map[string]time.Time{},
+		failed:   map[string]int{},
+		unowned:  map[string]struct{}{},
 		sums:     map[string]*sum{},
 		observed: map[string]Version{},
 		enforced: map[string]*Tally{},
@@ -174,41 +186,101 @@ func (l *Ledger) Round() uint64 {
 func (l *Ledger) Get(namespace string) (Record, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	record, ok := l.records[namespace]
-	return record, ok
+	if record, ok := l.records[namespace]; ok {
+		return *record, true
+	}
+	return Record{}, false
+}
+
+// Failed returns how many namespaces are Failed for a reason.
+func (l *Ledger) Failed(reason string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed[reason]
+}
+
+// Awaited reports whether a namespace has yet to be seen in the current round.
+func (l *Ledger) Awaited(namespace string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, awaited := l.awaited[namespace]
+	return awaited
+}
+
+// Arrived notes when a new namespace was first seen. It is remembered until the namespace is no longer Pending or Failed.
+func (l *Ledger) Arrived(namespace string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.arrivals[namespace] = at
+}
+
+// Arrival returns when a namespace that is not protected yet was first seen; false if it is protected, or was there at the start.
+func (l *Ledger) Arrival(namespace string) (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.arrivals[namespace]
+	return at, ok
+}
+
+func (l *Ledger) dropArrival(namespace string) {
+	delete(l.arrivals, namespace)
+	if len(l.arrivals) == 0 {
+		l.arrivals = map[string]time.Time{} // a map never gives memory back
+	}
+}
+
+// Expect records a namespace as Pending before the first attempt to protect it, which may take long. No round ends by that.
+func (l *Ledger) Expect(namespace string, record Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	record.State = Pending
+	l.put(namespace, record, false)
 }
 
 // Record replaces the record of a namespace with the outcome of a reconcile that began in the given round.
 func (l *Ledger) Record(namespace string, round uint64, record Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if _, arriving := l.arrivals[namespace]; arriving && record.State != Pending && record.State != Failed {
+		l.dropArrival(namespace)
+	}
+	l.put(namespace, record, l.arrive(namespace, round))
+}
+
+func (l *Ledger) put(namespace string, record Record, arrived bool) {
 	old, known := l.records[namespace]
-	if record.State == Pending && old.State == Pending {
+	if known && record.State == Pending && old.State == Pending && !old.Since.IsZero() {
 		record.Since = old.Since
 	}
-	arrived := l.arrive(namespace, round)
-	if known && equal(old, record) {
+	if known && equal(*old, record) {
 		if arrived {
 			l.notifyAwaiting(record)
 		}
 		return
 	}
-	l.replace(namespace, &old, &record, known)
-	l.records[namespace] = record
-	l.notify(old, record)
+	l.replace(namespace, old, &record)
+	l.records[namespace] = &record
+	if known {
+		l.notify(old, &record)
+	} else {
+		l.notify(&record)
+	}
 }
 
-// Forget drops a namespace that no longer exists.
-func (l *Ledger) Forget(namespace string) {
+// Forget drops a namespace that a reconcile begun in the given round has found gone.
+func (l *Ledger) Forget(namespace string, round uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.dropArrival(namespace)
 	old, known := l.records[namespace]
 	if known {
-		l.replace(namespace, &old, nil, true)
+		l.replace(namespace, old, nil)
 		delete(l.records, namespace)
 	}
-	l.arrive(namespace, l.round)
-	l.notify(old)
+	l.arrive(namespace, round)
+	if known {
+		l.notify(old)
+	}
 }
 
 // arrive ticks a namespace off the list of those awaited in this round, and says whether it was on it.
@@ -227,15 +299,15 @@ func (l *Ledger) arrive(namespace string, round uint64) bool {
 	return true
 }
 
-// replace takes the old record out of the sums and puts the new one in.
-func (l *Ledger) replace(namespace string, old, record *Record, known bool) {
-	if known {
+// replace takes the old record out of the sums and puts the new one in; nil stands for none.
+func (l *Ledger) replace(namespace string, old, record *Record) {
+	if old != nil {
 		l.add(namespace, old, -1)
 	}
 	if record != nil {
 		l.add(namespace, record, +1)
 	}
-	if known {
+	if old != nil {
 		l.prune(old)
 	}
 }
@@ -253,12 +325,23 @@ func (l *Ledger) add(namespace string, record *Record, sign int32) {
 	for _, name := range record.Selecting {
 		s := l.sum(name)
 		s.counts.Matched += sign
-		if record.Baseline != name && record.governed() {
+		if record.Baseline != name && record.Governed() {
 			s.counts.Overridden += sign
 		}
 	}
 	if record.Baseline != "" {
 		l.sum(record.Baseline).add(namespace, record, sign)
+	}
+	if record.State == Held {
+		for _, name := range record.AlsoHeld {
+			l.sum(name).addHeld(namespace, sign)
+		}
+		if record.Baseline == "" {
+			mark(l.unowned, namespace, sign)
+		}
+	}
+	if record.State == Failed {
+		l.failed[record.Reason] += int(sign)
 	}
 	for _, rehearsed := range record.Rehearsed {
 		l.sum(rehearsed.Baseline).addEffect(rehearsed.Effect, sign)
@@ -268,13 +351,15 @@ func (l *Ledger) add(namespace string, record *Record, sign int32) {
 // concerned returns the baselines that a record says something about, "" and duplicates among them.
 func (r Record) concerned() []string {
 	names := append(slices.Clone(r.Selecting), r.Baseline)
+	names = append(names, r.AlsoHeld...)
 	for _, rehearsed := range r.Rehearsed {
 		names = append(names, rehearsed.Baseline)
 	}
 	return names
 }
 
-func (r Record) governed() bool {
+// Governed reports whether a baseline governs the namespace.
+func (r *Record) Governed() bool {
 	return r.State == Synced || r.State == Pending || r.State == Failed
 }
 
@@ -287,7 +372,7 @@ func (l *Ledger) sum(baseline string) *sum {
 	return s
 }
 
-func (l *Ledger) notify(records ...Record) {
+func (l *Ledger) notify(records ...*Record) {
 	var names []string
 	for i := range records {
 		names = append(names, records[i].concerned()...)
@@ -315,5 +400,5 @@ func (l *Ledger) notifyAll() {
 
 func equal(a, b Record) bool {
 	return a.SameTarget(b) && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Contested == b.Contested &&
-		a.Since.Equal(b.Since) && slices.Equal(a.Selecting, b.Selecting) && slices.Equal(a.Rehearsed, b.Rehearsed)
+		a.Since.Equal(b.Since) && a.LeavingSince.Equal(b.LeavingSince) && slices.Equal(a.AlsoHeld, b.AlsoHeld) && slices.Equal(a.Selecting, b.Selecting) && slices.Equal(a.Rehearsed, b.Rehearsed)
 }

@@ -88,6 +88,37 @@ func BenchmarkTotals(b *testing.B) {
 	}
 }
 
+// How long workers wait while a baseline is summed up, when all its namespaces fail: they are looked at once and not sorted. The bound is a
+// duration, so it is for a benchmark; the test counts what sorting would allocate.
+func BenchmarkSummarizeFailing(b *testing.B) {
+	const bound = time.Millisecond
+	l := filled(10_000)
+	for i := range 10_000 {
+		l.Record(fmt.Sprintf("n%05d", i), 1, failed("default", "Forbidden", "no"))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Summarize("default")
+	}
+	if each := b.Elapsed() / time.Duration(b.N); b.N > 1 && each > bound {
+		b.Errorf("the lock is held for %s, want at most %s", each, bound)
+	}
+}
+
+// No t.Parallel here either.
+func TestSummingUpManyFailuresDoesNotCollectThem(t *testing.T) {
+	summing := func(namespaces int) float64 {
+		l := filled(namespaces)
+		for i := range namespaces {
+			l.Record(fmt.Sprintf("n%05d", i), 1, failed("default", "Forbidden", "no"))
+		}
+		return testing.AllocsPerRun(20, func() { l.Summarize("default") })
+	}
+	if few, many := summing(sizes[0]), summing(sizes[1]); many > few {
+		t.Errorf("%v allocations with %d failing namespaces, and %v with %d: they are all collected", few, sizes[0], many, sizes[1])
+	}
+}
+
 // What one namespace costs must not grow with how many there are. Allocations tell that without a clock: to sort or to collect all
 // namespaces takes room for them. No t.Parallel here: testing.AllocsPerRun counts the allocations of the whole process.
 func TestWhatOneNamespaceCostsDoesNotGrowWithTheirNumber(t *testing.T) {
@@ -102,7 +133,7 @@ func TestWhatOneNamespaceCostsDoesNotGrowWithTheirNumber(t *testing.T) {
 		"recording what has not changed": func(l *ledger.Ledger) { l.Record(one, 1, in("e00", synced("default"))) },
 		"a namespace that comes and goes": func(l *ledger.Ledger) {
 			l.Record("new", 1, synced("default"))
-			l.Forget("new")
+			l.Forget("new", 1)
 		},
 		"reading what is known of it": func(l *ledger.Ledger) { l.Get(one) },
 		"summing up a baseline":       func(l *ledger.Ledger) { l.Summarize("default") },

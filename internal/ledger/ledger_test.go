@@ -68,7 +68,13 @@ func TestARoundIsCompleteWhenEveryNamespaceWasSeen(t *testing.T) {
 		return func(n *notebook) { n.Record(namespace, n.Round()-1, synced("default")) }
 	}
 	forget := func(namespace string) func(*notebook) {
-		return func(n *notebook) { n.Forget(namespace) }
+		return func(n *notebook) { n.Forget(namespace, n.Round()) }
+	}
+	lateForget := func(namespace string) func(*notebook) {
+		return func(n *notebook) { n.Forget(namespace, n.Round()-1) }
+	}
+	expect := func(namespace string) func(*notebook) {
+		return func(n *notebook) { n.Expect(namespace, synced("default")) }
 	}
 
 	tests := map[string]struct {
@@ -86,6 +92,8 @@ func TestARoundIsCompleteWhenEveryNamespaceWasSeen(t *testing.T) {
 		"a reconcile that began before the round does not tick off":         {steps: []func(*notebook){begin("a"), begin("a"), late("a")}, want: want{1, false}},
 		"a reconcile that began within the round ticks off afterwards":      {steps: []func(*notebook){begin("a"), begin("a"), late("a"), put("a")}, want: want{0, true}},
 		"a namespace that is gone is ticked off":                            {steps: []func(*notebook){begin("a", "b"), put("a"), forget("b")}, want: want{0, true}},
+		"a namespace that was found gone before the round is awaited":       {steps: []func(*notebook){begin("a", "b"), begin("a", "b"), put("a"), lateForget("b")}, want: want{1, false}},
+		"a namespace that is only expected is not ticked off":               {steps: []func(*notebook){begin("a"), expect("a")}, want: want{1, false}},
 		"a namespace that was recorded in an earlier round is awaited anew": {steps: []func(*notebook){begin("a"), put("a"), begin("a")}, want: want{1, false}},
 		"a new round awaits no namespace that only an earlier one awaited":  {steps: []func(*notebook){begin("a", "b"), begin("b"), put("b")}, want: want{0, true}},
 	}
@@ -236,6 +244,10 @@ func TestWhoIsNotified(t *testing.T) {
 		"after a change of the namespace's UID":                {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.NamespaceUID = "new" }), want: []string{"default"}},
 		"after a change of reason":                             {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.Reason = "Contested" }), want: []string{"default"}},
 		"after a change of message":                            {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.Message = "who" }), want: []string{"default"}},
+		"when it begins to leave":                              {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.LeavingSince = noon }), want: []string{"default"}},
+		"every owner of what a held namespace keeps":           {after: ledger.Record{Baseline: "a", AlsoHeld: []string{"c", "b"}, State: ledger.Held}, want: []string{"a", "b", "c"}},
+		"one that no longer owns anything there":               {before: []ledger.Record{{Baseline: "a", AlsoHeld: []string{"b"}, State: ledger.Held}}, after: ledger.Record{Baseline: "a", State: ledger.Held}, want: []string{"a", "b"}},
+		"nobody of what is held for nobody":                    {after: ledger.Record{State: ledger.Held, Reason: "OwnerUnknown"}},
 		"when it becomes contested":                            {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.Contested = true }), want: []string{"default"}},
 	}
 	for name, test := range tests {
@@ -251,7 +263,7 @@ func TestWhoIsNotified(t *testing.T) {
 			if diff := cmp.Diff(test.want, n.take()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			n.Forget("shop")
+			n.Forget("shop", n.Round())
 			if diff := cmp.Diff(ofRecord(test.after), n.take()); diff != "" {
 				t.Errorf("when the namespace is forgotten (-want +got):\n%s", diff)
 			}
@@ -266,6 +278,7 @@ func ofRecord(record ledger.Record) []string {
 		names = append(names, record.Baseline)
 	}
 	names = append(names, record.Selecting...)
+	names = append(names, record.AlsoHeld...)
 	for _, rehearsed := range record.Rehearsed {
 		names = append(names, rehearsed.Baseline)
 	}
@@ -307,7 +320,7 @@ func TestARoundNotifiesEveryBaselineAtItsBeginAndEnd(t *testing.T) {
 	if diff := cmp.Diff([]string{"a"}, n.take()); diff != "" {
 		t.Errorf("an equal record that brings the round further (-want +got):\n%s", diff)
 	}
-	n.Forget("two")
+	n.Forget("two", n.Round())
 	if diff := cmp.Diff([]string{"a"}, n.take()); diff != "" {
 		t.Errorf("when the last one is gone (-want +got):\n%s", diff)
 	}

@@ -51,7 +51,7 @@ func TestNothingIsKeptForBaselinesThatNoRecordNames(t *testing.T) {
 		"a namespace that is gone": {
 			act: func(l *Ledger) {
 				l.Record("shop", 0, overridden)
-				l.Forget("shop")
+				l.Forget("shop", 0)
 			},
 		},
 		"a namespace that a baseline in Audit would let go of": {
@@ -89,7 +89,7 @@ func TestASumKeepsNothingOfWhatHasLeft(t *testing.T) {
 		name := fmt.Sprintf("n%d", i)
 		l.Record(name, 0, Record{Baseline: "default", State: Failed, Environment: name, Contested: true})
 		l.Record(name, 0, Record{Baseline: "default", State: Held})
-		l.Forget(name)
+		l.Forget(name, 0)
 	}
 	s := l.sums["default"]
 	if len(s.environments) != 1 || len(s.attention) != 0 || len(s.held) != 0 {

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -45,16 +44,35 @@ type sum struct {
 	counts       v1alpha1.NamespaceCounts
 	audit        v1alpha1.AuditCounts
 	environments map[string]int32
-	attention    map[string]struct{} // namespaces whose record says needsAttention
+	attention    map[string]*Record // of the namespaces whose record says needsAttention
 	held         map[string]struct{}
+	contested    int
 }
 
 func newSum() *sum {
-	return &sum{environments: map[string]int32{}, attention: map[string]struct{}{}, held: map[string]struct{}{}}
+	return &sum{environments: map[string]int32{}, attention: map[string]*Record{}, held: map[string]struct{}{}}
 }
 
 func (s *sum) add(namespace string, record *Record, sign int32) {
-	switch record.State {
+	s.count(namespace, record.State, sign)
+	if record.Governed() {
+		s.counts.Governed += sign
+		s.addEnvironment(record.Environment, sign)
+	}
+	switch {
+	case !record.needsAttention():
+	case sign > 0:
+		s.attention[namespace] = record
+	default:
+		delete(s.attention, namespace)
+	}
+	if record.Contested {
+		s.contested += int(sign)
+	}
+}
+
+func (s *sum) count(namespace string, state State, sign int32) {
+	switch state {
 	case Synced:
 		s.counts.Synced += sign
 	case Pending:
@@ -62,17 +80,16 @@ func (s *sum) add(namespace string, record *Record, sign int32) {
 	case Failed:
 		s.counts.Failed += sign
 	case Held:
-		s.counts.Held += sign
-		mark(s.held, namespace, sign)
+		s.addHeld(namespace, sign)
+	case Releasing:
+		s.counts.Releasing += sign
 	case Unmanaged:
 	}
-	if record.governed() {
-		s.counts.Governed += sign
-		s.addEnvironment(record.Environment, sign)
-	}
-	if record.needsAttention() {
-		mark(s.attention, namespace, sign)
-	}
+}
+
+func (s *sum) addHeld(namespace string, sign int32) {
+	s.counts.Held += sign
+	mark(s.held, namespace, sign)
 }
 
 func (s *sum) addEffect(effect Effect, sign int32) {
@@ -120,36 +137,78 @@ func (l *Ledger) Summarize(baseline string) Summary {
 	}
 	summary.Counts, summary.Audit = s.counts, s.audit
 	summary.Environments, summary.EnvironmentCount = largest(s.environments)
-	l.addAttention(&summary, s)
-	if len(s.held) > 0 {
-		summary.FirstHeld = slices.Min(slices.Collect(maps.Keys(s.held)))
+	summary.Contested = s.contested
+	s.addAttention(&summary)
+	for namespace := range s.held {
+		if summary.FirstHeld == "" || namespace < summary.FirstHeld {
+			summary.FirstHeld = namespace
+		}
+	}
+	if summary.FirstHeld != "" {
 		summary.HeldMessage = l.records[summary.FirstHeld].Message
 	}
 	return summary
 }
 
-func (l *Ledger) addAttention(summary *Summary, s *sum) {
-	namespaces := slices.SortedFunc(maps.Keys(s.attention), func(a, b string) int {
-		first, second := l.records[a], l.records[b]
-		return cmp.Or(cmp.Compare(first.urgency(), second.urgency()), first.Since.Compare(second.Since), cmp.Compare(a, b))
-	})
-	for _, namespace := range namespaces {
-		record := l.records[namespace]
-		if record.Contested {
-			summary.Contested++
-			if summary.Contested == 1 || namespace < summary.FirstContested {
-				summary.FirstContested = namespace
-			}
+// Unowned returns how many namespaces are held for policies whose baseline is not known, the first of them by name, and why it is held.
+func (l *Ledger) Unowned() (count int, first, why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for namespace := range l.unowned {
+		if first == "" || namespace < first {
+			first = namespace
+		}
+	}
+	if first != "" {
+		why = l.records[first].Message
+	}
+	return len(l.unowned), first, why
+}
+
+// addAttention goes over what needs attention once and keeps the most urgent: the lock is held meanwhile, and every worker waits.
+func (s *sum) addAttention(summary *Summary) {
+	var top []entry
+	for namespace, record := range s.attention {
+		if record.Contested && (summary.FirstContested == "" || namespace < summary.FirstContested) {
+			summary.FirstContested = namespace
 		}
 		if record.State == Pending && (summary.OldestPending.IsZero() || record.Since.Before(summary.OldestPending)) {
 			summary.OldestPending = record.Since
 		}
-		if record.Reason != "" && len(summary.Failures) < v1alpha1.MaxStatusFailures {
-			summary.Failures = append(summary.Failures, v1alpha1.NamespaceFailure{
-				Namespace: namespace, Reason: record.Reason, Message: truncate(record.Message, v1alpha1.MaxFailureMessage),
-			})
+		if record.Reason != "" {
+			top = keepFirst(top, entry{namespace, record}, v1alpha1.MaxStatusFailures, byUrgency)
 		}
 	}
+	for _, e := range top {
+		summary.Failures = append(summary.Failures, v1alpha1.NamespaceFailure{
+			Namespace: e.namespace, Reason: e.record.Reason, Message: truncate(e.record.Message, v1alpha1.MaxFailureMessage),
+		})
+	}
+}
+
+// entry is a namespace and its record.
+type entry struct {
+	namespace string
+	record    *Record
+}
+
+func byUrgency(a, b entry) int {
+	return cmp.Or(
+		cmp.Compare(a.record.urgency(), b.record.urgency()), a.record.Since.Compare(b.record.Since), cmp.Compare(a.namespace, b.namespace),
+	)
+}
+
+// keepFirst puts an item into a sorted list of at most limit items, the last of which falls off.
+func keepFirst[T any](list []T, item T, limit int, compare func(a, b T) int) []T {
+	if len(list) == limit && compare(item, list[limit-1]) >= 0 {
+		return list
+	}
+	if list == nil {
+		list = make([]T, 0, limit+1) // with room for the one that falls off, so that no order of items makes it grow
+	}
+	at, _ := slices.BinarySearchFunc(list, item, compare)
+	list = slices.Insert(list, at, item)
+	return list[:min(len(list), limit)]
 }
 
 // urgency orders records by how much they need a human, the most urgent first.
@@ -159,30 +218,38 @@ func (r Record) urgency() int {
 		return 0
 	case r.State == Pending:
 		return 1
+	case r.State == Releasing:
+		return 2
 	}
-	return 2
+	return 3
 }
 
+// largest returns the largest environments, and how many there are.
 func largest(environments map[string]int32) ([]v1alpha1.EnvironmentCount, int32) {
-	counts := make([]v1alpha1.EnvironmentCount, 0, len(environments))
+	var counts []v1alpha1.EnvironmentCount
 	for name, namespaces := range environments {
-		counts = append(counts, v1alpha1.EnvironmentCount{Name: name, Namespaces: namespaces})
+		counts = keepFirst(counts, v1alpha1.EnvironmentCount{Name: name, Namespaces: namespaces}, v1alpha1.MaxStatusEnvironments,
+			func(a, b v1alpha1.EnvironmentCount) int {
+				return cmp.Or(cmp.Compare(b.Namespaces, a.Namespaces), cmp.Compare(a.Name, b.Name))
+			})
 	}
-	slices.SortFunc(counts, func(a, b v1alpha1.EnvironmentCount) int {
-		return cmp.Or(cmp.Compare(b.Namespaces, a.Namespaces), cmp.Compare(a.Name, b.Name))
-	})
-	return counts[:min(len(counts), v1alpha1.MaxStatusEnvironments)], int32(len(counts)) //nolint:gosec // bounded by the number of namespaces
+	return counts, int32(len(environments)) //nolint:gosec // bounded by the number of namespaces
 }
 
-// truncate shortens a text to at most limit bytes, at a character's edge.
+// truncate shortens a text to at most limit bytes, at characters' edges. It leaves out a part after the first third: the beginning
+// tells which policy a refusal is about, and an admission rule's own words stand at the end.
 func truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
 	const ellipsis = "…"
-	cut := limit - len(ellipsis)
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
+	head := limit / 3
+	for head > 0 && !utf8.RuneStart(text[head]) {
+		head--
 	}
-	return text[:cut] + ellipsis
+	tail := len(text) - (limit - head - len(ellipsis))
+	for tail < len(text) && !utf8.RuneStart(text[tail]) {
+		tail++
+	}
+	return text[:head] + ellipsis + text[tail:]
 }

@@ -58,7 +58,6 @@ func TestSummarize(t *testing.T) {
 	production := func(n int32) []v1alpha1.EnvironmentCount {
 		return []v1alpha1.EnvironmentCount{{Name: "production", Namespaces: n}}
 	}
-	none := []v1alpha1.EnvironmentCount{}
 
 	tests := map[string]struct {
 		records map[string]ledger.Record
@@ -72,15 +71,15 @@ func TestSummarize(t *testing.T) {
 		"a namespace of another baseline": {records: map[string]ledger.Record{"a": synced("other")}},
 		"a namespace that a higher baseline governs": {
 			records: map[string]ledger.Record{"a": overridden},
-			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 1, Overridden: 1}, Environments: none},
+			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 1, Overridden: 1}},
 		},
 		"a namespace that it selects and nobody governs is not overridden": {
 			records: map[string]ledger.Record{"a": {Selecting: []string{"default"}}},
-			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 1}, Environments: none},
+			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 1}},
 		},
 		"a namespace that it selects and that is held for another is not overridden": {
 			records: map[string]ledger.Record{"a": {Baseline: "gone", State: ledger.Held, Selecting: []string{"default"}}},
-			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 1}, Environments: none},
+			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 1}},
 		},
 		"an environment of its own is counted, none is unlabelled": {
 			records: map[string]ledger.Record{"a": in("", synced("default")), "b": synced("default")},
@@ -89,13 +88,13 @@ func TestSummarize(t *testing.T) {
 		"held namespaces are not governed, and the first by name says why": {
 			records: map[string]ledger.Record{"b": held("default", "Second", "two"), "a": held("default", "First", "one"), "c": held("default", "Third", "three")},
 			want: digest{
-				Counts: v1alpha1.NamespaceCounts{Held: 3}, Environments: none, FirstHeld: "a", HeldMessage: "one",
+				Counts: v1alpha1.NamespaceCounts{Held: 3}, FirstHeld: "a", HeldMessage: "one",
 			},
 		},
 		"a failed namespace is more urgent than one that is pending": {
 			records: map[string]ledger.Record{"a": pending("default", noon), "b": failed("default", "Forbidden", "no"), "c": failed("default", "Invalid", "bad")},
 			want: digest{
-				Counts: v1alpha1.NamespaceCounts{Matched: 3, Governed: 3, Pending: 1, Failed: 2, Unlabeled: 3}, Environments: none,
+				Counts: v1alpha1.NamespaceCounts{Matched: 3, Governed: 3, Pending: 1, Failed: 2, Unlabeled: 3},
 				Failures: []v1alpha1.NamespaceFailure{
 					{Namespace: "b", Reason: "Forbidden", Message: "no"},
 					{Namespace: "c", Reason: "Invalid", Message: "bad"},
@@ -109,7 +108,7 @@ func TestSummarize(t *testing.T) {
 				"a": pending("default", noon.Add(2)), "b": pending("default", noon.Add(1)), "c": pending("default", noon.Add(1)), "d": pending("default", noon.Add(3)),
 			},
 			want: digest{
-				Counts: v1alpha1.NamespaceCounts{Matched: 4, Governed: 4, Pending: 4, Unlabeled: 4}, Environments: none,
+				Counts: v1alpha1.NamespaceCounts{Matched: 4, Governed: 4, Pending: 4, Unlabeled: 4},
 				Failures: []v1alpha1.NamespaceFailure{
 					{Namespace: "b", Reason: "Unavailable", Message: "timed out"},
 					{Namespace: "c", Reason: "Unavailable", Message: "timed out"},
@@ -129,10 +128,31 @@ func TestSummarize(t *testing.T) {
 				Contested: 2, FirstContested: "b",
 			},
 		},
+		"a namespace that cannot be released is neither failed nor governed, and has its own place": {
+			records: map[string]ledger.Record{
+				"a": contested("default"), "b": {Baseline: "default", State: ledger.Releasing, Reason: "Forbidden", Message: "no", Since: noon}, "c": pending("default", noon),
+			},
+			want: digest{
+				Counts: v1alpha1.NamespaceCounts{Matched: 2, Governed: 2, Synced: 1, Pending: 1, Releasing: 1, Unlabeled: 1}, Environments: production(1),
+				Failures: []v1alpha1.NamespaceFailure{
+					{Namespace: "c", Reason: "Unavailable", Message: "timed out"},
+					{Namespace: "b", Reason: "Forbidden", Message: "no"},
+					{Namespace: "a", Reason: "Contested", Message: "somebody changes it"},
+				},
+				OldestPending: noon, Contested: 1, FirstContested: "a",
+			},
+		},
+		"a namespace held for several baselines is counted for each": {
+			records: map[string]ledger.Record{"a": {Baseline: "other", AlsoHeld: []string{"default"}, State: ledger.Held, Message: "one"}},
+			want:    digest{Counts: v1alpha1.NamespaceCounts{Held: 1}, FirstHeld: "a", HeldMessage: "one"},
+		},
+		"one that is expected to be closed for several is not held meanwhile": {
+			records: map[string]ledger.Record{"a": {Baseline: "other", AlsoHeld: []string{"default"}, State: ledger.Pending}},
+		},
 		"what has no reason is no failure": {
 			records: map[string]ledger.Record{"a": {Baseline: "default", State: ledger.Pending, Since: noon}},
 			want: digest{
-				Counts: v1alpha1.NamespaceCounts{Governed: 1, Pending: 1, Unlabeled: 1}, Environments: none, OldestPending: noon,
+				Counts: v1alpha1.NamespaceCounts{Governed: 1, Pending: 1, Unlabeled: 1}, OldestPending: noon,
 			},
 		},
 	}
@@ -194,7 +214,7 @@ func TestTheTwentyLargestEnvironmentsAndOfEqualOnesTheFirstByName(t *testing.T) 
 	}
 	for i := range 25 {
 		for j := range 2 {
-			n.Forget(fmt.Sprintf("n%02d-%d", i, j))
+			n.Forget(fmt.Sprintf("n%02d-%d", i, j), n.Round())
 		}
 	}
 	if diff := cmp.Diff([]v1alpha1.EnvironmentCount{{Name: "e25", Namespaces: 2}}, n.Summarize("default").Environments); diff != "" {
@@ -216,7 +236,7 @@ func TestTheFirstTenFailuresByName(t *testing.T) {
 		t.Errorf("got %v, want %s", got, want)
 	}
 	n.put("n03", synced("default"))
-	n.Forget("n00")
+	n.Forget("n00", n.Round())
 	got = nil
 	for _, failure := range n.Summarize("default").Failures {
 		got = append(got, failure.Namespace)
@@ -226,23 +246,27 @@ func TestTheFirstTenFailuresByName(t *testing.T) {
 	}
 }
 
-func TestAFailureMessageIsCutAtACharactersEdge(t *testing.T) {
+// The beginning tells which policy a refusal is about, and an admission rule's own words stand at the end.
+func TestAFailureMessageLosesItsMiddleAtCharactersEdges(t *testing.T) {
 	t.Parallel()
-	const limit = 256
+	const limit, head, tail = 256, 256 / 3, 256 - 256/3 - len("…")
+	a := strings.Repeat
 	tests := map[string]struct {
 		message string
 		want    string
 	}{
-		"one that fits stays whole":                       {message: strings.Repeat("a", limit), want: strings.Repeat("a", limit)},
-		"an empty one stays empty":                        {},
-		"one byte too many costs three for the ellipsis":  {message: strings.Repeat("a", limit+1), want: strings.Repeat("a", limit-3) + "…"},
-		"two-byte characters that end at the limit":       {message: strings.Repeat("é", limit/2), want: strings.Repeat("é", limit/2)},
-		"two-byte characters are not cut in half":         {message: strings.Repeat("é", limit), want: strings.Repeat("é", (limit-3)/2) + "…"},
-		"four-byte characters are not cut in quarters":    {message: strings.Repeat("🔒", limit), want: strings.Repeat("🔒", (limit-3)/4) + "…"},
-		"a character that begins at the cut is left out":  {message: strings.Repeat("a", limit-3) + "🔒🔒", want: strings.Repeat("a", limit-3) + "…"},
-		"a character that ends at the cut is kept":        {message: strings.Repeat("a", limit-7) + "🔒🔒🔒", want: strings.Repeat("a", limit-7) + "🔒…"},
-		"a character that spans the cut is left out":      {message: strings.Repeat("a", limit-6) + "🔒🔒🔒", want: strings.Repeat("a", limit-6) + "…"},
-		"bytes that are no characters at all do not hang": {message: strings.Repeat("\x80", limit+1), want: "…"},
+		"one that fits stays whole":                        {message: a("a", limit), want: a("a", limit)},
+		"an empty one stays empty":                         {},
+		"one byte too many costs what the ellipsis takes":  {message: a("a", limit) + "z", want: a("a", head) + "…" + a("a", tail-1) + "z"},
+		"of a long one the beginning and the end are kept": {message: "create x: " + a("a", 1000) + " so said the rule", want: "create x: " + a("a", head-10) + "…" + a("a", tail-17) + " so said the rule"},
+		"two-byte characters that end at the limit":        {message: a("é", limit/2), want: a("é", limit/2)},
+		"two-byte characters are not cut in half":          {message: a("é", limit), want: a("é", head/2) + "…" + a("é", (limit-head/2*2-3)/2)},
+		"four-byte characters are not cut in quarters":     {message: a("🔒", limit), want: a("🔒", head/4) + "…" + a("🔒", (limit-head/4*4-3)/4)},
+		"a character that spans the first cut is left out": {message: a("a", head-1) + "🔒" + a("b", limit), want: a("a", head-1) + "…" + a("b", tail+1)},
+		"a character that ends at the first cut is kept":   {message: a("a", head-4) + "🔒" + a("b", limit), want: a("a", head-4) + "🔒…" + a("b", tail)},
+		"a character that spans the last cut is left out":  {message: a("a", limit) + "🔒" + a("b", tail-2), want: a("a", head) + "…" + a("b", tail-2)},
+		"a character that begins at the last cut is kept":  {message: a("a", limit) + "🔒" + a("b", tail-4), want: a("a", head) + "…🔒" + a("b", tail-4)},
+		"bytes that are no characters at all do not hang":  {message: a("\x80", limit+1), want: "…"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -50,6 +50,10 @@ func (l *Ledger) NoteReleased(baseline, namespace string) { l.note(l.released, b
 func (l *Ledger) note(tallies map[string]*Tally, baseline, namespace string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if _, exists := l.observed[baseline]; !exists {
+		return // there is nothing to tell it on, and names of baselines that are gone must not pile up
+	}
+	l.changed(baseline)
 	if tallies[baseline] == nil {
 		tallies[baseline] = &Tally{}
 	}

@@ -12,22 +12,16 @@ type Total struct {
 func (l *Ledger) Totals() (totals []Total, contested int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var absent int32
+	absent := int32(len(l.unowned)) //nolint:gosec // bounded by the number of namespaces
 	for name, s := range l.sums {
+		contested += s.contested
 		if _, exists := l.observed[name]; !exists {
 			absent += s.counts.Held
 			continue
 		}
 		totals = append(totals,
-			Total{name, Synced, s.counts.Synced}, Total{name, Pending, s.counts.Pending},
-			Total{name, Failed, s.counts.Failed}, Total{name, Held, s.counts.Held})
-	}
-	for _, s := range l.sums {
-		for namespace := range s.attention {
-			if l.records[namespace].Contested {
-				contested++
-			}
-		}
+			Total{name, Synced, s.counts.Synced}, Total{name, Pending, s.counts.Pending}, Total{name, Failed, s.counts.Failed},
+			Total{name, Held, s.counts.Held}, Total{name, Releasing, s.counts.Releasing})
 	}
 	return append(totals, Total{"", Held, absent}), contested
 }

@@ -47,6 +47,21 @@ func TestTotals(t *testing.T) {
 			},
 			want: []ledger.Total{{"", ledger.Held, 3}, {"a", ledger.Held, 1}},
 		},
+		"what is held for nobody has no baseline either": {
+			baselines: []string{"a"},
+			records:   map[string]ledger.Record{"1": held("", "OwnerUnknown", ""), "2": held("gone", "BaselineAbsent", "")},
+			want:      []ledger.Total{{"", ledger.Held, 2}},
+		},
+		"what is held for several is counted for each": {
+			baselines: []string{"a", "b"},
+			records:   map[string]ledger.Record{"1": {Baseline: "a", AlsoHeld: []string{"b"}, State: ledger.Held}},
+			want:      []ledger.Total{{"a", ledger.Held, 1}, {"b", ledger.Held, 1}},
+		},
+		"what is being released is not failed": {
+			baselines: []string{"a"},
+			records:   map[string]ledger.Record{"1": {Baseline: "a", State: ledger.Releasing, Reason: "Forbidden"}},
+			want:      []ledger.Total{{"a", ledger.Releasing, 1}},
+		},
 		"namespaces of nobody are not counted": {
 			baselines: []string{"a"},
 			records:   map[string]ledger.Record{"1": {}, "2": {Selecting: []string{"a"}}},
@@ -92,7 +107,7 @@ func TestEveryStateOfABaselineWithNamespacesHasATotal(t *testing.T) {
 			got[total.State] = total.Namespaces
 		}
 	}
-	want := map[ledger.State]int32{ledger.Synced: 1, ledger.Pending: 0, ledger.Failed: 0, ledger.Held: 0}
+	want := map[ledger.State]int32{ledger.Synced: 1, ledger.Pending: 0, ledger.Failed: 0, ledger.Held: 0, ledger.Releasing: 0}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -132,6 +147,9 @@ func TestTallies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := newNotebook()
+			for _, name := range []string{"default", "other"} {
+				n.Observe(ledger.Observation{Name: name, Version: new(ledger.Version{Generation: 1})})
+			}
 			n.NoteEnforced("other", "x")
 			n.NoteReleased("other", "y")
 			for _, namespace := range test.enforced {
@@ -157,9 +175,18 @@ func TestTallies(t *testing.T) {
 func TestTheTalliesOfABaselineGoWithIt(t *testing.T) {
 	t.Parallel()
 	n := newNotebook()
+	n.Observe(ledger.Observation{Name: "default", Version: new(ledger.Version{Generation: 1})})
 	n.NoteEnforced("default", "a")
 	n.NoteReleased("default", "b")
+	if diff := gocmp.Diff([]string{"default", "default"}, n.take()); diff != "" {
+		t.Errorf("there is something to tell it (-want +got):\n%s", diff)
+	}
 	n.Observe(ledger.Observation{Name: "default"})
+	n.NoteEnforced("default", "c")
+	n.NoteReleased("default", "d")
+	if got := n.take(); len(got) > 0 {
+		t.Errorf("%v were notified of what was done for a baseline that is gone", got)
+	}
 	if enforced, released := n.told("default"); enforced != "" || released != "" {
 		t.Errorf("a baseline created again under the name is told %q and %q", enforced, released)
 	}

@@ -21,7 +21,8 @@ import (
 
 // From any state of a namespace to any other that a baseline asks for, in every order that a plan allows and interrupted after any
 // write: the plan leads to what is wanted and then stops, no direction that is isolated before and afterwards opens in between, DNS
-// is there whenever egress is isolated, and what is not ours stays.
+// is there whenever egress is isolated, what is not ours stays, and nothing that is being deleted stands for what is wanted. The part of
+// a plan that only closes opens nothing at all.
 func FuzzPlan(f *testing.F) {
 	for _, example := range choices.Examples(256) {
 		f.Add(example)
@@ -39,6 +40,7 @@ func FuzzPlan(f *testing.F) {
 
 		s.walk(t, p, s.target())
 		s.walk(t, p.UpdatesOnly(), s.start.after(slices.Concat(p.UpdatesOnly()...)))
+		s.checkClosing(t, p.Closing(nil))
 		s.checkRemoval(t)
 	})
 }
@@ -46,18 +48,16 @@ func FuzzPlan(f *testing.F) {
 // state holds the NetworkPolicies of a namespace as an API server has them, by name.
 type state map[string]*networkingv1.NetworkPolicy
 
-// scenario is a namespace, what a baseline wants of it, and how much of it the planner sees.
+// scenario is a namespace, what a baseline wants of it, and whose policies are to be removed from it.
 type scenario struct {
 	start      state
 	desired    []policy.Desired
 	sideBySide bool
-	// live says that the planner sees all objects, as in a read from the API server; the cache holds only those with our label.
-	live   bool
-	owners []string
+	owners     []string
 }
 
 func newScenario(c *choices.Source) scenario {
-	s := scenario{start: state{}, sideBySide: c.OneIn(3), live: c.OneIn(2)}
+	s := scenario{start: state{}, sideBySide: c.OneIn(3)}
 	s.desired = policy.Render(drawBaseline(c, "default"), drawNamespace(c))
 	before := [][]policy.Desired{
 		s.desired,
@@ -168,14 +168,15 @@ func (s *scenario) plan(now state) plan.Plan {
 func (s *scenario) inventory(now state) plan.Inventory {
 	inventory := plan.Inventory{}
 	for name, object := range now {
-		if observed := plan.Observe(object); v1alpha1.IsPolicyName(name) && (s.live || observed.Owner != "") {
-			inventory[name] = observed
+		if v1alpha1.IsPolicyName(name) {
+			inventory[name] = plan.Observe(object)
 		}
 	}
 	return inventory
 }
 
-// after returns the state after some writes. The API server deletes an object at once only if it has no finalizer.
+// after returns the state after some writes. The API server deletes an object at once only if it has no finalizer; one that is made
+// again has none.
 func (s state) after(steps []plan.Step) state {
 	next := maps.Clone(s)
 	for _, step := range steps {
@@ -184,7 +185,7 @@ func (s state) after(steps []plan.Step) state {
 		case step.Operation != plan.Delete:
 			object := step.Desired.Policy.DeepCopy()
 			object.UID = types.UID("uid of " + step.Name)
-			if found != nil {
+			if found != nil && step.Operation == plan.Update {
 				object.Finalizers, object.DeletionTimestamp = found.Finalizers, found.DeletionTimestamp
 			}
 			next[step.Name] = object
@@ -203,18 +204,25 @@ func (s state) after(steps []plan.Step) state {
 func (s *scenario) target() state {
 	end := maps.Clone(s.start)
 	for _, name := range policy.Names {
-		if object := end[name]; object != nil && object.Labels[v1alpha1.BaselineLabel] != "" {
+		if object := end[name]; object != nil && ours(object) {
 			end = end.after([]plan.Step{{Operation: plan.Delete, Name: name}})
 		}
 	}
 	for _, d := range s.desired {
 		wanted := d.Policy.DeepCopy()
-		if found := s.start[wanted.Name]; found != nil {
-			wanted.Finalizers, wanted.DeletionTimestamp = found.Finalizers, found.DeletionTimestamp
+		if found := s.start[wanted.Name]; found != nil && found.DeletionTimestamp == nil {
+			wanted.Finalizers = found.Finalizers
 		}
 		end[wanted.Name] = wanted
 	}
 	return end
+}
+
+// ours says whether an object carries a mark that only we give: one alone is enough, because the others may have been stripped.
+func ours(object *networkingv1.NetworkPolicy) bool {
+	_, labelled := object.Labels[v1alpha1.BaselineLabel]
+	_, described := object.Annotations[v1alpha1.DescriptionAnnotation]
+	return labelled || described || object.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedByValue
 }
 
 // differences compares what matters of two states: identities and versions are the API server's.
@@ -288,10 +296,10 @@ func (s *scenario) checkStep(t *testing.T, step plan.Step) {
 		return
 	}
 	judged := s.start[step.Name]
-	if judged == nil || judged.Labels[v1alpha1.BaselineLabel] == "" {
+	if judged == nil || !ours(judged) {
 		t.Errorf("%s is deleted and was not ours: %v", step.Name, judged)
-	} else if step.UID != judged.UID || step.ResourceVersion != judged.ResourceVersion {
-		t.Errorf("%s: the deletion is of %s in version %s, not of what was judged", step.Name, step.UID, step.ResourceVersion)
+	} else if step.Found.UID != judged.UID || step.Found.ResourceVersion != judged.ResourceVersion {
+		t.Errorf("%s: the deletion is of %s in version %s, not of what was judged", step.Name, step.Found.UID, step.Found.ResourceVersion)
 	}
 }
 
@@ -346,12 +354,46 @@ func (s *scenario) checkResumed(t *testing.T, done []plan.Step, now state) {
 	}
 }
 
+// checkClosing checks that the part of a plan that only closes takes nothing away: every direction that is isolated stays so, and no
+// policy goes. What allows no more than is wanted is left, as whoever carries the plan out does.
+func (s *scenario) checkClosing(t *testing.T, p plan.Plan) {
+	t.Helper()
+	if p.Loosens() {
+		t.Errorf("%v is to close alone, and takes protection away", outline(p))
+	}
+	now := s.start
+	for _, step := range slices.Concat(p...) {
+		found := now[step.Name]
+		if step.OnlyToClose && policy.OpensNothing(&found.Spec, &step.Desired.Policy.Spec) {
+			continue
+		}
+		now = now.after([]plan.Step{step})
+		for _, pod := range pods {
+			for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
+				if s.start.isolates(pod, direction) && !now.isolates(pod, direction) {
+					t.Errorf("%s %s, which is to close alone, opens %s of pods with %v", step.Operation, step.Name, direction, pod)
+				}
+			}
+		}
+	}
+	for name := range s.start {
+		if now[name] == nil {
+			t.Errorf("%v is to close alone, and %s is gone", outline(p), name)
+		}
+	}
+}
+
 // checkRemoval checks that a release takes away all that was made for the given baselines and nothing else.
 func (s *scenario) checkRemoval(t *testing.T) {
 	t.Helper()
 	want := maps.Clone(s.start)
 	for _, name := range policy.Names {
-		if object := want[name]; object != nil && slices.Contains(s.owners, object.Labels[v1alpha1.BaselineLabel]) {
+		object := want[name]
+		if object == nil {
+			continue
+		}
+		owner := object.Labels[v1alpha1.BaselineLabel]
+		if slices.Contains(s.owners, owner) || owner == "" && ours(object) {
 			want = want.after([]plan.Step{{Operation: plan.Delete, Name: name}})
 		}
 	}

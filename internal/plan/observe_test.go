@@ -20,7 +20,16 @@ func TestObserve(t *testing.T) {
 		PolicyTypes: rendered.Policy.Spec.PolicyTypes,
 		Ingress:     []networkingv1.NetworkPolicyIngressRule{{}},
 	}
-	intact := plan.Observed{UID: "1", ResourceVersion: "2", Owner: "web", SpecHash: rendered.Hash, MetadataIntact: true}
+	const both = plan.Ingress | plan.Egress
+	intact := plan.Observed{
+		UID: "1", ResourceVersion: "2", Owner: "web", SpecHash: rendered.Hash, MetadataIntact: true, Ours: true, Plain: true, Isolates: both,
+	}
+	const plugins = "networking.k8s.aws/resources"
+	terminating := func(finalizers ...string) func(*networkingv1.NetworkPolicy) {
+		return func(n *networkingv1.NetworkPolicy) {
+			n.DeletionTimestamp, n.Finalizers = new(metav1.Unix(1, 0)), finalizers
+		}
+	}
 
 	tests := map[string]struct {
 		change func(*networkingv1.NetworkPolicy)
@@ -43,9 +52,39 @@ func TestObserve(t *testing.T) {
 			change: func(n *networkingv1.NetworkPolicy) { n.Annotations = nil },
 			want:   func(o *plan.Observed) { o.MetadataIntact = false },
 		},
+		"without any mark of ours": {
+			change: func(n *networkingv1.NetworkPolicy) { n.Labels, n.Annotations = nil, nil },
+			want:   func(o *plan.Observed) { o.Owner, o.MetadataIntact, o.Ours, o.Plain = "", false, false, false },
+		},
+		"with a label of another client": {
+			change: func(n *networkingv1.NetworkPolicy) { n.Labels["team"] = "web" },
+			want:   func(o *plan.Observed) { o.Plain = false },
+		},
+		"with an annotation of another client": {
+			change: func(n *networkingv1.NetworkPolicy) { n.Annotations["example.com/seen"] = "true" },
+			want:   func(o *plan.Observed) { o.Plain = false },
+		},
+		"with a finalizer of another client, which keeps nothing that lives": {
+			change: func(n *networkingv1.NetworkPolicy) { n.Finalizers = []string{plugins} },
+			want:   func(o *plan.Observed) { o.Plain = false },
+		},
+		"isolating one direction": {
+			change: func(n *networkingv1.NetworkPolicy) { n.Spec.PolicyTypes = []networkingv1.PolicyType{"Egress"} },
+			want: func(o *plan.Observed) {
+				spec := networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Egress"}}
+				o.SpecHash, o.Isolates = policy.HashSpec(&spec), plan.Egress
+			},
+		},
 		"deleted, but kept by a finalizer": {
-			change: func(n *networkingv1.NetworkPolicy) { n.DeletionTimestamp = new(metav1.Unix(1, 0)) },
-			want:   func(o *plan.Observed) { o.Terminating = true },
+			change: terminating("example.com/keep"),
+			want:   func(o *plan.Observed) { o.Terminating, o.KeptBy, o.Plain = true, "example.com/keep", false },
+		},
+		"deleted, but kept by several, of which a network plugin's is the one that is not taken off": {
+			change: terminating("example.com/keep", plugins),
+			want:   func(o *plan.Observed) { o.Terminating, o.KeptBy, o.Plain = true, plugins, false },
+		},
+		"deleted, and kept by nothing that is known": {
+			change: terminating(), want: func(o *plan.Observed) { o.Terminating = true },
 		},
 	}
 	for name, test := range tests {

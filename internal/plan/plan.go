@@ -5,6 +5,7 @@ package plan
 import (
 	"slices"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
@@ -21,9 +22,28 @@ type Observed struct {
 	SpecHash policy.Hash
 	// MetadataIntact is what policy.MetadataIntact said of it.
 	MetadataIntact bool
-	// Terminating says that it is deleted already and only kept by somebody's finalizer.
+	// Ours is what policy.WasOurs said of it.
+	Ours bool
+	// Plain means that it carries no label, annotation or finalizer but ours, so that replacing it loses nothing of other clients.
+	Plain bool
+	// Isolates are the directions in which it isolates pods.
+	Isolates Directions
+	// Terminating means that it is deleted already and only kept by a finalizer, of which KeptBy is the first.
 	Terminating bool
+	KeptBy      string
 }
+
+// Directions is a set of directions of traffic.
+type Directions uint8
+
+// The directions of traffic.
+const (
+	Ingress Directions = 1 << iota
+	Egress
+)
+
+// Living reports whether the policy exists and is not being deleted. The zero value stands for a policy that does not exist.
+func (o Observed) Living() bool { return o.UID != "" && !o.Terminating }
 
 // Inventory holds the policies that exist under claimed names, by name.
 type Inventory map[string]Observed
@@ -38,6 +58,24 @@ func (i Inventory) Owners() []string {
 	}
 	slices.Sort(owners)
 	return owners
+}
+
+// Orphaned reports whether a policy of ours has lost the label that names its baseline.
+func (i Inventory) Orphaned() bool {
+	for _, observed := range i {
+		if observed.Ours && observed.Owner == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Nameless returns the names of the policies that do not say which baseline they were made for, in the order of policy.Names.
+func (i Inventory) Nameless() []string {
+	return slices.DeleteFunc(slices.Clone(policy.Names), func(name string) bool {
+		observed, exists := i[name]
+		return !exists || observed.Owner != ""
+	})
 }
 
 // Versions returns the resource version of each policy.
@@ -59,6 +97,9 @@ const (
 	Update Operation = "update"
 	// Delete removes a policy that is no longer wanted.
 	Delete Operation = "delete"
+	// Recreate frees a policy that is being deleted from the finalizers that keep it, and creates it again: some network plugins stop
+	// enforcing a policy when its deletion begins.
+	Recreate Operation = "recreate"
 )
 
 // Step is one write.
@@ -66,19 +107,32 @@ type Step struct {
 	Operation Operation
 	Namespace string
 	Name      string
-	// Desired is what to write; the zero value with Delete.
+	// Desired is what to write; the zero value with Delete. It names no namespace.
 	Desired policy.Desired
-	// UID and ResourceVersion say which object, in which state, to delete, and Owner for which baseline it was made; set with
-	// Delete only.
-	UID             types.UID
-	ResourceVersion string
-	Owner           string
+	// Found is what the plan saw under the name: the zero value for nothing.
+	Found Observed
+	// Needs names a policy whose write must have succeeded first; "" for none.
+	Needs string
+	// OnlyToClose means that the write is made only if what lies there allows more than the desired policy does, and more than any
+	// baseline would in a namespace with these Labels.
+	OnlyToClose bool
+	Labels      map[string]string
+	// Blind means that what lies there may be replaced without reading it first: the plan knows all that has to be kept of it.
+	Blind bool
+}
+
+// Owner returns the baseline that the policy is written for; "" with Delete.
+func (s Step) Owner() string {
+	if s.Desired.Policy == nil {
+		return ""
+	}
+	return owner(s.Desired.Policy)
 }
 
 // Stage is a set of writes that may be done side by side.
 type Stage []Step
 
-// Plan is a list of stages. A stage is begun only when all before it have succeeded.
+// Plan is a list of stages, done one after the other. A write that is refused keeps others back only where they need it, and removals.
 type Plan []Stage
 
 // Len returns the number of writes.
@@ -90,58 +144,132 @@ func (p Plan) Len() int {
 	return n
 }
 
-// Creates says whether the plan makes a policy.
-func (p Plan) Creates() bool { return p.has(Create) }
+// Loosens reports whether the plan takes protection away: it removes a policy, or replaces one by another that isolates less.
+func (p Plan) Loosens() bool {
+	return slices.ContainsFunc(p, func(stage Stage) bool { return slices.ContainsFunc(stage, Step.loosens) })
+}
 
-// Deletes says whether the plan removes a policy.
-func (p Plan) Deletes() bool { return p.has(Delete) }
+func (s Step) loosens() bool {
+	return s.Operation == Delete || s.Found.Isolates&^isolates(s.Desired.Policy) != 0
+}
 
-func (p Plan) has(operation Operation) bool {
-	return slices.ContainsFunc(p, func(stage Stage) bool {
-		return slices.ContainsFunc(stage, func(step Step) bool { return step.Operation == operation })
-	})
+// Step returns the step for the policy of this name; the zero value if there is none.
+func (p Plan) Step(name string) Step {
+	for _, stage := range p {
+		for _, step := range stage {
+			if step.Name == name {
+				return step
+			}
+		}
+	}
+	return Step{Name: name}
+}
+
+// Keep returns the plan without the steps that keep refuses.
+func (p Plan) Keep(keep func(Step) bool) Plan {
+	var kept Plan
+	for _, stage := range p {
+		var steps Stage
+		for _, step := range stage {
+			if keep(step) {
+				steps = append(steps, step)
+			}
+		}
+		if len(steps) > 0 {
+			kept = append(kept, steps)
+		}
+	}
+	return kept
 }
 
 // UpdatesOnly returns the plan without its creates and deletes: all that makes sense in a namespace that is being deleted.
 func (p Plan) UpdatesOnly() Plan {
-	var updates Plan
-	for _, stage := range p {
-		for _, step := range stage {
-			if step.Operation == Update {
-				updates = append(updates, Stage{step})
-			}
+	return p.Keep(func(step Step) bool { return step.Operation == Update })
+}
+
+// Closing returns the plan with no more in it than closes what lies there: nothing is opened, and nothing is removed. What isolates a
+// direction that the desired policy does not is left as it is, whatever else it allows.
+func (p Plan) Closing(labels map[string]string) Plan {
+	closing := p.Keep(func(step Step) bool {
+		return !step.loosens() && (step.Operation == Update || !allows(step.Desired.Policy))
+	})
+	for _, stage := range closing {
+		for i := range stage {
+			stage[i].OnlyToClose, stage[i].Labels, stage[i].Blind = stage[i].Operation == Update, labels, false
 		}
 	}
-	return updates
+	return closing
+}
+
+func allows(object *networkingv1.NetworkPolicy) bool {
+	return len(object.Spec.Ingress) > 0 || len(object.Spec.Egress) > 0
 }
 
 // Converge plans the way from what there is to what there must be. Policies are written one after the other in the order of
 // policy.Names; in a namespace that can hold no running pods yet they may be written side by side. What is no longer wanted goes
 // last, and of that the DNS policy: a direction that stops being denied must be open before DNS, which isolates it too, can go.
+//
+// A policy is written whatever becomes of the others, with one exception: where nothing isolates egress yet, what isolates it waits for
+// the DNS policy.
 func Converge(namespace string, desired []policy.Desired, inventory Inventory, sideBySide bool) Plan {
 	var writes []Step
 	var unwanted Stage
+	needs := needed(desired, inventory)
 	for _, name := range policy.Names {
 		i := slices.IndexFunc(desired, func(d policy.Desired) bool { return d.Policy.Name == name })
-		observed, exists := inventory[name]
-		switch {
-		case i >= 0 && !exists:
-			writes = append(writes, Step{Operation: Create, Namespace: namespace, Name: name, Desired: desired[i]})
-		case i >= 0 && differs(desired[i], observed):
-			writes = append(writes, Step{Operation: Update, Namespace: namespace, Name: name, Desired: desired[i]})
-		case i < 0 && exists && observed.Owner != "":
-			unwanted = appendDelete(unwanted, namespace, name, observed)
+		found, exists := inventory[name]
+		step := Step{Namespace: namespace, Name: name, Found: found}
+		if i < 0 {
+			if exists && found.Ours {
+				unwanted = appendDelete(unwanted, step)
+			}
+			continue
 		}
+		step.Desired = desired[i]
+		if step.Operation = operation(desired[i], found, exists); step.Operation == "" {
+			continue
+		}
+		step.Blind = step.Operation == Update && found.Plain
+		if step.Operation == Create && name != needs && isolates(step.Desired.Policy)&Egress != 0 {
+			step.Needs = needs
+		}
+		writes = append(writes, step)
 	}
 	return stages(writes, unwanted, sideBySide)
 }
 
-// Remove plans the removal of the policies that were made for the given baselines: all side by side, and then the DNS policy.
+// operation returns what brings what was found to what is desired; "" for nothing.
+func operation(desired policy.Desired, found Observed, exists bool) Operation {
+	switch {
+	case !exists:
+		return Create
+	case found.Terminating:
+		return Recreate
+	case differs(desired, found):
+		return Update
+	}
+	return ""
+}
+
+// needed returns the policy that what isolates egress has to wait for: that for DNS, where it is not there and nothing isolates egress
+// yet; "" for none.
+func needed(desired []policy.Desired, inventory Inventory) string {
+	wanted := slices.ContainsFunc(desired, func(d policy.Desired) bool { return d.Policy.Name == v1alpha1.AllowDNSName })
+	if !wanted || inventory[v1alpha1.AllowDNSName].Living() ||
+		inventory[v1alpha1.DefaultDenyName].Living() || inventory[v1alpha1.EnvironmentIsolationName].Living() {
+		return ""
+	}
+	return v1alpha1.AllowDNSName
+}
+
+// Remove plans the removal of the policies that were made for the given baselines, and of those that have lost the label that names
+// theirs: all side by side, and then the DNS policy.
 func Remove(namespace string, owners []string, inventory Inventory) Plan {
 	var removals Stage
 	for _, name := range policy.Names {
-		if observed, exists := inventory[name]; exists && slices.Contains(owners, observed.Owner) {
-			removals = appendDelete(removals, namespace, name, observed)
+		found, exists := inventory[name]
+		if exists && (slices.Contains(owners, found.Owner) || found.Owner == "" && found.Ours) {
+			removals = appendDelete(removals, Step{Namespace: namespace, Name: name, Found: found})
 		}
 	}
 	return stages(nil, removals, false)
@@ -166,14 +294,16 @@ func stages(writes []Step, removals Stage, sideBySide bool) Plan {
 	return plan
 }
 
-func appendDelete(stage Stage, namespace, name string, observed Observed) Stage {
-	if observed.Terminating {
+func appendDelete(stage Stage, step Step) Stage {
+	if step.Found.Terminating {
 		return stage
 	}
-	return append(stage, Step{
-		Operation: Delete, Namespace: namespace, Name: name, UID: observed.UID, ResourceVersion: observed.ResourceVersion, Owner: observed.Owner,
-	})
+	step.Operation = Delete
+	return append(stage, step)
 }
+
+// Matches reports whether an observed policy is what is desired.
+func Matches(desired policy.Desired, observed Observed) bool { return !differs(desired, observed) }
 
 func differs(desired policy.Desired, observed Observed) bool {
 	return observed.SpecHash != desired.Hash || !observed.MetadataIntact || observed.Owner != owner(desired.Policy)

@@ -71,6 +71,7 @@ func TestConverge(t *testing.T) {
 	t.Parallel()
 	all := desired(builder.Baseline("default"))
 	stripped := func(o *plan.Observed) { o.Owner, o.MetadataIntact = "", false }
+	foreign := func(o *plan.Observed) { o.Owner, o.MetadataIntact, o.Ours = "", false, false }
 
 	tests := map[string]struct {
 		desired    []policy.Desired
@@ -112,8 +113,15 @@ func TestConverge(t *testing.T) {
 			inventory: with(without(converged(all), dns, deny), isolation, stripped),
 			want:      []string{"create " + dns, "update " + isolation, "create " + deny},
 		},
-		"a policy that is wanted but terminating is left to whoever keeps it": {
-			desired: all, inventory: with(converged(all), dns, func(o *plan.Observed) { o.Terminating = true }),
+		"a policy that is wanted but terminating is made again": {
+			desired: all, inventory: with(converged(all), dns, func(o *plan.Observed) { o.Terminating = true }), want: []string{"recreate " + dns},
+		},
+		"a foreign one that is terminating under a wanted name too": {
+			desired: all, inventory: with(with(converged(all), dns, foreign), dns, func(o *plan.Observed) { o.Terminating = true }),
+			want: []string{"recreate " + dns},
+		},
+		"one of ours that is no longer wanted goes also when its label was stripped": {
+			desired: desired(builder.Baseline("default").WithoutDNS()), inventory: with(converged(all), dns, stripped), want: []string{"delete " + dns},
 		},
 		"a policy that is no longer wanted goes": {
 			desired: desired(builder.Baseline("default").WithoutDNS()), inventory: converged(all), want: []string{"delete " + dns},
@@ -140,7 +148,7 @@ func TestConverge(t *testing.T) {
 		},
 		"a foreign object under an unwanted name is never deleted": {
 			desired:   desired(builder.Baseline("default").WithoutDNS()),
-			inventory: with(converged(all), dns, stripped),
+			inventory: with(converged(all), dns, foreign),
 		},
 		"an object under a name that is not ours is never in a plan": {
 			desired: all, inventory: with(converged(all), "tenant", func(o *plan.Observed) { o.Owner = "default" }),
@@ -174,21 +182,21 @@ func TestStepsSayWhatToWriteAndWhatExactlyToDelete(t *testing.T) {
 
 	want := plan.Plan{
 		{{Operation: plan.Create, Namespace: "shop", Name: isolation, Desired: wanted[0]}},
-		{{Operation: plan.Update, Namespace: "shop", Name: deny, Desired: wanted[1]}},
-		{{
-			Operation: plan.Delete, Namespace: "shop", Name: dns,
-			UID: types.UID("uid of " + dns), ResourceVersion: "version of " + dns, Owner: "default",
-		}},
+		{{Operation: plan.Update, Namespace: "shop", Name: deny, Desired: wanted[1], Found: inventory[deny], Blind: true}},
+		{{Operation: plan.Delete, Namespace: "shop", Name: dns, Found: inventory[dns]}},
 	}
 	got := plan.Converge("shop", wanted, inventory, false)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if got.Len() != 3 || !got.Deletes() {
-		t.Errorf("length %d, deletes %t; want 3 and true", got.Len(), got.Deletes())
+	if got.Len() != 3 {
+		t.Errorf("length %d, want 3", got.Len())
 	}
-	if writes := got[:2]; writes.Len() != 2 || writes.Deletes() {
-		t.Errorf("without its last stage: length %d, deletes %t; want 2 and false", writes.Len(), writes.Deletes())
+	if found := got.Step(deny); found.Operation != plan.Update || found.Owner() != "default" {
+		t.Errorf("the step for %s is %+v", deny, found)
+	}
+	if none := got.Step("tenant"); none.Operation != "" || none.Name != "tenant" || none.Owner() != "" {
+		t.Errorf("the step for a policy that is not in the plan is %+v", none)
 	}
 }
 
@@ -221,8 +229,11 @@ func TestRemoveTouchesOnlyWhatTheNamedBaselinesMade(t *testing.T) {
 			owners:    []string{"a"},
 			inventory: plan.Inventory{deny: {Owner: "a", UID: "1", ResourceVersion: "2"}}, want: []string{"delete " + deny},
 		},
-		"nothing without our label": {owners: []string{"a"}, inventory: of(map[string]string{dns: "", isolation: "", deny: ""})},
-		"nothing for nobody":        {inventory: all},
+		"also those that lost the label that names their baseline": {
+			owners: []string{"a"}, inventory: of(map[string]string{dns: "", isolation: "b"}), want: []string{"delete " + deny, "delete " + dns},
+		},
+		"nothing without any mark of ours": {owners: []string{"a"}, inventory: plan.Inventory{deny: {UID: "1", ResourceVersion: "2"}}},
+		"nothing for nobody":               {inventory: all},
 		"nothing under another name": {
 			owners: []string{"a"}, inventory: plan.Inventory{"tenant": {Owner: "a", UID: "1", ResourceVersion: "2"}},
 		},
@@ -241,7 +252,7 @@ func TestRemoveTouchesOnlyWhatTheNamedBaselinesMade(t *testing.T) {
 			for _, stage := range got {
 				for _, step := range stage {
 					observed := test.inventory[step.Name]
-					if step.Namespace != "shop" || step.UID != observed.UID || step.ResourceVersion != observed.ResourceVersion {
+					if step.Namespace != "shop" || step.Found != observed {
 						t.Errorf("%+v does not say which object, in which state, to delete: %+v", step, observed)
 					}
 				}

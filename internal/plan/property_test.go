@@ -71,9 +71,7 @@ func carryOut(random *rand.Rand, p plan.Plan, inventory plan.Inventory, writes i
 				delete(inventory, step.Name)
 				continue
 			}
-			observed := plan.Observe(step.Desired.Policy)
-			observed.Terminating = inventory[step.Name].Terminating
-			inventory[step.Name] = observed
+			inventory[step.Name] = plan.Observe(step.Desired.Policy)
 		}
 	}
 }
@@ -98,12 +96,12 @@ func contents(inventory plan.Inventory) map[string]content {
 func target(want []policy.Desired, before plan.Inventory) map[string]content {
 	all := contents(before)
 	for _, name := range policy.Names {
-		if o, ok := before[name]; ok && o.Owner != "" && !o.Terminating {
+		if o, ok := before[name]; ok && o.Ours && !o.Terminating {
 			delete(all, name)
 		}
 	}
 	for _, d := range want {
-		all[d.Policy.Name] = content{d.Policy.Labels[v1alpha1.BaselineLabel], d.Hash, true, before[d.Policy.Name].Terminating}
+		all[d.Policy.Name] = content{d.Policy.Labels[v1alpha1.BaselineLabel], d.Hash, true, false}
 	}
 	return all
 }
@@ -132,9 +130,9 @@ func randomInventory(random *rand.Rand) plan.Inventory {
 			delete(inventory, name)
 			continue
 		case 1:
-			observed.Owner = ""
+			observed.Owner, observed.Ours = "", random.IntN(2) == 0
 		case 2:
-			observed.Owner = "other"
+			observed.Owner, observed.Ours = "other", true
 		case 3:
 			observed.SpecHash, observed.MetadataIntact = policy.Hash{1}, random.IntN(2) == 0
 		case 4:

@@ -18,10 +18,10 @@ func OpensNothing(found, desired *networkingv1.NetworkPolicySpec) bool {
 		}
 	}
 	return selectsAll(&found.PodSelector) && selectsAll(&desired.PodSelector) &&
-		all(found.Ingress, desired.Ingress, func(f, d networkingv1.NetworkPolicyIngressRule) bool {
+		covered(found.Ingress, desired.Ingress, func(f, d networkingv1.NetworkPolicyIngressRule) bool {
 			return within(f.From, d.From) && within(f.Ports, d.Ports)
 		}) &&
-		all(found.Egress, desired.Egress, func(f, d networkingv1.NetworkPolicyEgressRule) bool {
+		covered(found.Egress, desired.Egress, func(f, d networkingv1.NetworkPolicyEgressRule) bool {
 			return within(f.To, d.To) && within(f.Ports, d.Ports)
 		})
 }
@@ -30,14 +30,11 @@ func selectsAll(selector *metav1.LabelSelector) bool {
 	return len(selector.MatchLabels)+len(selector.MatchExpressions) == 0
 }
 
-// all says whether each of some rules is covered by one of the desired ones.
-func all[T any](found, desired []T, covered func(found, desired T) bool) bool {
-	for _, rule := range found {
-		if !slices.ContainsFunc(desired, func(d T) bool { return covered(rule, d) }) {
-			return false
-		}
-	}
-	return true
+// covered says whether each of some rules is covered by one of the desired ones.
+func covered[T any](found, desired []T, covers func(found, desired T) bool) bool {
+	return all(found, func(rule T) bool {
+		return slices.ContainsFunc(desired, func(d T) bool { return covers(rule, d) })
+	})
 }
 
 // within says whether the peers, or ports, of a rule are among those of another. An empty list means all of them.
@@ -45,5 +42,5 @@ func within[T any](found, desired []T) bool {
 	if len(desired) == 0 {
 		return true
 	}
-	return len(found) > 0 && all(found, desired, func(f, d T) bool { return equality.Semantic.DeepEqual(f, d) })
+	return len(found) > 0 && covered(found, desired, func(f, d T) bool { return equality.Semantic.DeepEqual(f, d) })
 }

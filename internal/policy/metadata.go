@@ -58,3 +58,27 @@ func WasOurs(object metav1.Object) bool {
 	_, described := object.GetAnnotations()[v1alpha1.DescriptionAnnotation]
 	return labelled || described || object.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedByValue
 }
+
+// pluginFinalizers are those by which network plugins see a policy out: on a policy that is being deleted they stay, so that the plugin
+// can undo what it has set up for it.
+// Source: https://github.com/aws/amazon-network-policy-controller-k8s/blob/main/pkg/k8s/finalizer.go
+var pluginFinalizers = map[string]bool{"networking.k8s.aws/resources": true}
+
+// IsPluginFinalizer reports whether a finalizer belongs to a known network plugin.
+func IsPluginFinalizer(finalizer string) bool { return pluginFinalizers[finalizer] }
+
+// IsPlain reports whether an object carries no label, annotation, finalizer or generateName but what netbaseline gives it, so that
+// replacing it by a rendered policy loses nothing that another client wrote.
+func IsPlain(object metav1.Object) bool {
+	for key := range object.GetLabels() {
+		if key != v1alpha1.BaselineLabel && key != v1alpha1.ManagedByLabel {
+			return false
+		}
+	}
+	for key := range object.GetAnnotations() {
+		if _, ours := leaveAlone[key]; !ours && key != v1alpha1.DescriptionAnnotation {
+			return false
+		}
+	}
+	return len(object.GetFinalizers()) == 0 && object.GetGenerateName() == "" && WasOurs(object)
+}

@@ -114,3 +114,59 @@ func TestWasOurs(t *testing.T) {
 		})
 	}
 }
+
+func TestIsPlain(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*metav1.ObjectMeta)
+		want   bool
+	}{
+		"as it was written":                  {change: func(*metav1.ObjectMeta) {}, want: true},
+		"with our label changed":             {change: func(m *metav1.ObjectMeta) { m.Labels[v1alpha1.BaselineLabel] = "other" }, want: true},
+		"with our label stripped":            {change: func(m *metav1.ObjectMeta) { m.Labels = nil }, want: true},
+		"with our annotations changed":       {change: func(m *metav1.ObjectMeta) { m.Annotations[v1alpha1.DescriptionAnnotation] = "mine" }, want: true},
+		"with all of our marks stripped":     {change: func(m *metav1.ObjectMeta) { m.Labels, m.Annotations = nil, nil }},
+		"with a foreign label":               {change: func(m *metav1.ObjectMeta) { m.Labels["team"] = "web" }},
+		"with a foreign annotation":          {change: func(m *metav1.ObjectMeta) { m.Annotations["projectcalico.org/metadata"] = "{}" }},
+		"with the spec that it replaced":     {change: func(m *metav1.ObjectMeta) { m.Annotations[v1alpha1.ReplacedSpecAnnotation] = "{}" }},
+		"with a foreign finalizer":           {change: func(m *metav1.ObjectMeta) { m.Finalizers = []string{"networking.k8s.aws/resources"} }},
+		"with the prefix of a generated one": {change: func(m *metav1.ObjectMeta) { m.GenerateName = "x" }},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
+				Name: deny, Namespace: "shop", Labels: policy.Labels("web"), Annotations: maps.Clone(policy.Annotations(deny)),
+			}}
+			test.change(&object.ObjectMeta)
+			if got := policy.IsPlain(object); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func TestIsPluginFinalizer(t *testing.T) {
+	t.Parallel()
+	for finalizer, want := range map[string]bool{
+		"networking.k8s.aws/resources": true, "networking.k8s.aws/other": false, "example.com/keep": false, metav1.FinalizerDeleteDependents: false, "": false,
+	} {
+		if got := policy.IsPluginFinalizer(finalizer); got != want {
+			t.Errorf("%q: got %t, want %t", finalizer, got, want)
+		}
+	}
+}
+
+func TestAnEnvironmentsPoliciesAreThoseOfItsNamespaces(t *testing.T) {
+	t.Parallel()
+	baseline := builder.Baseline("web").Obj()
+	for environment, labels := range map[string]map[string]string{"production": builder.Labels("environment", "production"), "": nil} {
+		want := policy.Render(baseline, policy.Namespace{Name: "shop", Labels: labels})
+		for i := range want {
+			want[i].Policy.Namespace = ""
+		}
+		if diff := cmp.Diff(want, policy.RenderEnvironment(baseline, environment)); diff != "" {
+			t.Errorf("environment %q (-want +got):\n%s", environment, diff)
+		}
+	}
+}

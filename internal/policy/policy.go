@@ -31,8 +31,17 @@ type Desired struct {
 // Render returns the policies that the baseline asks for in a namespace, in the order of Names. The spec must have passed
 // Validate. A direction that is not denied gets no policy, because a policy with rules for a direction isolates it.
 func Render(baseline *v1alpha1.ClusterNetworkBaseline, namespace Namespace) []Desired {
+	desired := RenderEnvironment(baseline, Environment(&baseline.Spec, namespace.Labels))
+	for i := range desired {
+		desired[i].Policy.Namespace = namespace.Name
+	}
+	return desired
+}
+
+// RenderEnvironment returns what Render does for any namespace of an environment, "" for none: nothing else of a namespace decides
+// what its policies say. The policies name no namespace.
+func RenderEnvironment(baseline *v1alpha1.ClusterNetworkBaseline, environment string) []Desired {
 	spec := &baseline.Spec
-	environment := Environment(spec, namespace.Labels)
 	var desired []Desired
 	add := func(name string, rendered *networkingv1.NetworkPolicySpec) {
 		if rendered == nil {
@@ -40,10 +49,8 @@ func Render(baseline *v1alpha1.ClusterNetworkBaseline, namespace Namespace) []De
 		}
 		desired = append(desired, Desired{
 			Policy: &networkingv1.NetworkPolicy{
-				ObjectMeta: metav1.ObjectMeta{
-					Name: name, Namespace: namespace.Name, Labels: Labels(baseline.Name), Annotations: Annotations(name),
-				},
-				Spec: *rendered,
+				ObjectMeta: metav1.ObjectMeta{Name: name, Labels: Labels(baseline.Name), Annotations: Annotations(name)},
+				Spec:       *rendered,
 			},
 			Hash: HashSpec(rendered),
 		})

@@ -12,7 +12,7 @@ import (
 // causes bring about what a page quotes and no code of ours says alone, and return what was said. Each leaves behind what tidy takes away.
 var causes = map[string]func(*testing.T, Gomega) string{
 	"Waiting for the netbaseline operator": nobodyRuns,
-	`<n> of <n namespaces> not protected; <namespace>: QuotaExceeded: create <policy>: <details> is forbidden: exceeded quota: <quota>, <usage>`:                      aQuotaRefuses,
+	`<n> of <n namespaces> not protected; <namespace>: QuotaExceeded: create <policy>: exceeded quota: <quota>, <usage>`:                                              aQuotaRefuses,
 	`<n> of <n namespaces> not protected; <namespace>: Invalid: create <policy>: <details> denied request: <words of the admission policy>`:                           anAdmissionPolicyRefuses,
 	`The ClusterNetworkBaseline "<name>" is invalid: spec.namespaceSelector: Required value: write a label selector, or {} for every namespace that is not protected`: theSchemaRefuses,
 }

@@ -39,35 +39,104 @@ for part in api cmd config controllers internal test go.mod go.sum; do cp -r "$r
 ln -s "$root/bin" "$copy/bin"
 
 mutate "server-side apply instead of PUT" internal/apply/apply.go \
-	's/e\.Writer\.Update\(ctx, object\)/e.Writer.Patch(ctx, object, client.Apply, client.ForceOwnership, client.FieldOwner("netbaseline"))/' \
+	's/e\.Writer\.Update\(ctx, object\)/e.Writer.Patch(ctx, object, client.Apply, client.ForceOwnership, client.FieldOwner("netbaseline"))/g' \
 	./internal/apply '^TestTheUpdateGoesUnderWhatWasReadAndLeavesManagedFieldsAlone$'
 mutate "default-deny before DNS" internal/policy/policy.go \
 	's/\{v1alpha1\.AllowDNSName, (v1alpha1\.EnvironmentIsolationName), v1alpha1\.DefaultDenyName\}/{v1alpha1.DefaultDenyName, $1, v1alpha1.AllowDNSName}/' \
 	./internal/plan '^TestFromNothingDNSStandsBeforeAnythingIsolates$'
 mutate "delete-and-create on hand-over" internal/plan/plan.go \
-	's/(differs\(desired\[i\], observed\):\n)[^\n]*\n/$1\t\t\twrites = append(writes, Step{Operation: Delete, Namespace: namespace, Name: name, UID: observed.UID, ResourceVersion: observed.ResourceVersion}, Step{Operation: Create, Namespace: namespace, Name: name, Desired: desired[i]})\n/' \
+	's/(differs\(desired\[i\], found\):\n)[^\n]*\n/$1\t\t\twrites = append(writes, Step{Operation: Delete, Namespace: namespace, Name: name, Found: found})\n\t\t\tstep.Operation = Create\n/' \
 	./internal/plan '^TestConverge$'
-mutate "treating absence as release" internal/governance/decide.go \
-	's/(case candidate == nil:\n\t\treturn )[^\n]*/$1"", ""/' \
+mutate "treating absence as release" internal/governance/standing.go \
+	's/return answer\{claim: (claim\{\s*v1alpha1\.ReasonBaselineAbsent)/return answer{standing: yields, claim: $1/' \
 	./internal/governance '^TestWhenPoliciesAreHeld$'
 mutate "deleting by label alone" internal/plan/plan.go \
-	's/for _, name := range policy\.Names \{\n\t\tif observed, exists := inventory\[name\]; exists && slices\.Contains\(owners, observed\.Owner\)/for name, observed := range inventory {\n\t\tif slices.Contains(owners, observed.Owner)/' \
+	's/for _, name := range policy\.Names \{\n\t\tfound, exists := inventory\[name\]\n\t\tif exists && \(slices/for name, found := range inventory {\n\t\tif (slices/' \
 	./internal/plan '^TestRemoveTouchesOnlyWhatTheNamedBaselinesMade$'
 mutate "ignoring UID on delete" internal/apply/apply.go \
-	's/, client\.Preconditions\{UID: &step\.UID[^}]*\}//g' \
+	's/, client\.Preconditions\{UID: &found\.UID[^}]*\}//g' \
 	./internal/apply '^TestDeletingNamesTheObjectAndItsState$'
 mutate "trusting the cache for release" internal/governance/decide.go \
 	's/case !evidence\.Live:/case false \&\& !evidence.Live:/' \
 	./internal/governance '^TestWhenPoliciesAreRemoved$'
 mutate "opening on an outdated view" internal/apply/apply.go \
-	's/!e\.Confirmed && opens\(/false && opens(/' \
+	's/\(!e\.Confirmed \|\| step\.OnlyToClose\) && opens\(/false \&\& opens(/' \
 	./internal/apply '^TestNothingIsTakenAwayUnconfirmed$'
+mutate "a stripped label that counts as harmless" internal/apply/apply.go \
+	's/Harmless: harmless && found\.Owner == [^\n]*,\n/Harmless: harmless,\n/' \
+	./internal/apply '^TestWhetherWhatWasReplacedWasHarmless$'
+mutate "a hand-over without the word of the owner" internal/governance/decide.go \
+	's/case governor != nil && len\(claims\.kept\) > 0:/case false \&\& governor != nil:/' \
+	./internal/governance '^TestWhoMayTakeOverFromWhom$'
+mutate "a hand-over by what a cache says of the owner" internal/governance/decide.go \
+	's/case governor != nil && len\(claims\.yielding\) > 0 && !evidence\.Live:/case false \&\& governor != nil:/' \
+	./internal/governance '^TestWhoMayTakeOverFromWhom$'
+mutate "a baseline that loses what it owns with its finalizer" internal/governance/standing.go \
+	's/(FinalizerInPlace\(\)) && !slices\.Contains\(subject\.Owners, name\)/$1 \&\& !slices.Contains([]string(nil), name)/' \
+	./internal/governance '^TestWhoMayTakeOverFromWhom$'
+mutate "closing that opens the other direction, in the plan" internal/plan/plan.go \
+	's/!step\.loosens\(\) && \(/step.Operation != Delete \&\& (/' \
+	./internal/plan '^TestClosingTakesNothingAwayAndOpensNothing$'
+mutate "closing that opens the other direction, in the write" internal/apply/apply.go \
+	's/\(!e\.Confirmed \|\| step\.OnlyToClose\) && opens/!e.Confirmed \&\& opens/' \
+	./internal/apply '^TestWhatIsOnlyToBeClosed$'
+mutate "a baseline in Audit that protects what it names for DNS" internal/governance/candidate.go \
+	's/!candidate\.Accepted\(\) \|\| candidate\.Baseline\.Spec\.Mode != v1alpha1\.ModeEnforce \{/!candidate.Accepted() {/' \
+	./internal/governance '^TestProtectedNamespacesAreNeverGoverned$'
+mutate "a refusal that ends the plan" internal/apply/apply.go \
+	's/return step\.Operation == plan\.Delete \|\| step\.Needs/return step.Operation != "" || step.Needs/' \
+	./internal/apply '^TestARefusalKeepsBackOnlyWhatNeedsItAndRemovals$'
+mutate "isolation that does not wait for DNS" internal/plan/plan.go \
+	's/step\.Needs = needs/step.Needs = ""/' \
+	./internal/plan '^TestWhatWaitsForTheDNSPolicy$'
+mutate "a terminating policy that counts as protection" internal/plan/plan.go \
+	's/case i >= 0 && found\.Terminating:\n[^\n]*/case i >= 0 \&\& found.Terminating:\n\t\t\tcontinue/' \
+	./internal/plan '^TestConverge$'
+mutate "a network plugin that loses its finalizer" internal/apply/apply.go \
+	's/return !policy\.IsPluginFinalizer\(finalizer\)/return true/' \
+	./internal/apply '^TestAPolicyThatIsBeingDeletedIsMadeAgain$'
+mutate "a release by a label that passes for one by an edit" internal/governance/decide.go \
+	's/if answer\.unselected \{/if false \&\& answer.unselected {/' \
+	./internal/governance '^TestWhoMayTakeOverFromWhom$'
+mutate "orphans that outlive their baseline, by decision" internal/governance/decide.go \
+	's/if !subject\.Orphaned \{/if subject.Name != "" {/' \
+	./internal/governance '^TestWhenPoliciesAreRemoved$'
+mutate "orphans that outlive their baseline, by plan" internal/plan/plan.go \
+	's/ \|\| found\.Owner == "" && found\.Ours\)/)/' \
+	./internal/plan '^TestRemoveTouchesOnlyWhatTheNamedBaselinesMade$'
+mutate "a repair that reads before it closes" internal/apply/apply.go \
+	's/if step\.Blind \{/if false \&\& step.Blind {/' \
+	./internal/apply '^TestABlindUpdateReadsNothing$'
+mutate "a round that ends by what was not looked at" internal/ledger/ledger.go \
+	's/if round < l\.round \{/if round > l.round {/' \
+	./internal/ledger '^TestARoundIsCompleteWhenEveryNamespaceWasSeen$'
 mutate "a status write on every reconcile" controllers/baseline_status.go \
 	's/if equality\.Semantic\.DeepEqual\(/if false \&\& equality.Semantic.DeepEqual(/' \
 	./controllers '^TestAStatusIsWrittenOnceAndAtMostOnceASecond$'
 mutate "a fan-out at normal priority" controllers/namespace_watches.go \
 	's/Priority: new\(handler\.LowPriority\)/Priority: new(0)/' \
 	./controllers '^TestAChangedBaselineSendsEveryNamespaceBehindTheNewOnes$'
+mutate "releasing at the blink of a label" controllers/namespace_releases.go \
+	's/if !byLabel \{/if byLabel || !byLabel {/' \
+	./controllers '^TestALabelThatBlinksOpensNothing$'
+mutate "an own write starts a reconcile" controllers/namespace_watches.go \
+	's/!echo \&\& e\.ObjectOld/(echo || !echo) \&\& e.ObjectOld/' \
+	./controllers '^TestAnOwnWriteStartsNoReconcile$'
+mutate "a filtered watch without bookmarks" controllers/informer.go \
+	's/event\.Type == watch\.Bookmark \|\| //' \
+	./controllers '^TestOfAWatchOnlyOurNamesBookmarksAndErrorsPass$'
+mutate "a stripped label taken for a harmless rival" controllers/contention.go \
+	's/\|\| !futility\.about\(step\) \|\| !alike\(step\.Found, futility\.found\)/|| !futility.about(step)/' \
+	./controllers '^TestOnlyWhatIsKnownToBeFutileIsLeft$'
+mutate "a hanging namespace keeps its place" controllers/lanes.go \
+	's/l\.vacate\(p\.lane\)\n\tp\.lane = hangingLaneKind\n\tl\.in\[hangingLaneKind\]\+\+/_ = l.giveWay/' \
+	./controllers '^TestWhatHangsMakesRoomForTheHealthy$'
+mutate "owners by a label that tenants write" controllers/namespace_controller.go \
+	's/if s\.previous\.Governed\(\) \&\& /if false \&\& s.previous.Governed() \&\& /' \
+	./controllers '^TestWhoseANamespaceIsTheLedgerSays$'
+mutate "a remote question at every change" controllers/inquiry.go \
+	's/if wait := i\.next\.Sub\(now\); wait > 0 \{/if wait := i.next.Sub(now); wait > time.Hour {/' \
+	./controllers '^TestAQuestionIsAskedAtMostOnceASecond$'
 # The witness by itself: everything above through the whole system would need none of those tests.
 mutate "the witness forgets what was isolated" test/witness/judge.go \
 	's/d\.isolated = true/d.isolated = false/' \

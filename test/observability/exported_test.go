@@ -172,7 +172,7 @@ func prometheusItself() []*family {
 var targetLabels = []string{"job", "instance", "namespace", "pod", "service", "endpoint", "container"}
 
 func TestNoLabelOfOursIsUnbounded(t *testing.T) {
-	bounded := []string{"baseline", "operation", "state", "le"}
+	bounded := []string{"baseline", "operation", "resource", "state", "le"}
 	ours := 0
 	for _, f := range mustObserve(t).metrics {
 		if !strings.HasPrefix(f.name, own) {

@@ -1,0 +1,178 @@
+package controllers
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/internal/ledger"
+)
+
+// Of whatever another client does over and over, what opens, and what may hide that it does, is undone each time at once.
+func TestTheRepairDoesNotGetSlower(t *testing.T) {
+	t.Parallel()
+	const deny = v1alpha1.DefaultDenyName
+	for name, act := range map[string]func(s *site){
+		"strips our label": func(s *site) {
+			s.change(deny, func(n *networkingv1.NetworkPolicy) { delete(n.Labels, v1alpha1.BaselineLabel) })
+		},
+		"strips all marks": func(s *site) {
+			s.change(deny, func(n *networkingv1.NetworkPolicy) { n.Labels, n.Annotations = nil, nil })
+		},
+		"gives it to another baseline": func(s *site) {
+			s.change(deny, func(n *networkingv1.NetworkPolicy) { n.Labels[v1alpha1.BaselineLabel] = "other" })
+		},
+		"opens it":   func(s *site) { s.change(deny, letIn) },
+		"deletes it": func(s *site) { s.delete(deny) },
+		"strips and opens it": func(s *site) {
+			s.change(deny, func(n *networkingv1.NetworkPolicy) { delete(n.Labels, v1alpha1.BaselineLabel); letIn(n) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, enforcing().Obj())
+			s.reconcile()
+			for i := range 50 {
+				act(s)
+				got := s.reconcile()
+				if len(got.writes) != 1 || got.record.State != ledger.Synced || got.err != nil {
+					t.Fatalf("the %d. time: writes %v, it is %q, error %v", i+1, got.writes, got.record.State, got.err)
+				}
+			}
+			if got := s.reconcile(); len(got.writes) > 0 || !got.record.Contested {
+				t.Errorf("afterwards: writes %v, contested %t", got.writes, got.record.Contested)
+			}
+		})
+	}
+}
+
+// Two clients that change different policies: that one change is left alone holds back no other.
+func TestWhatIsLeftAloneKeepsNothingElseBack(t *testing.T) {
+	t.Parallel()
+	s := rivalled(t)
+	if got := s.reconcile(); len(got.writes) > 0 {
+		t.Fatalf("writes %v: nothing is left alone", got.writes)
+	}
+	s.delete(v1alpha1.DefaultDenyName)
+	s.change(v1alpha1.EnvironmentIsolationName, letIn)
+	got := s.reconcile()
+	want := []string{"update " + v1alpha1.EnvironmentIsolationName, "create " + v1alpha1.DefaultDenyName}
+	if !slices.Equal(got.writes, want) || got.record.State != ledger.Synced {
+		t.Errorf("writes %v, it is %q; want %v", got.writes, got.record.State, want)
+	}
+}
+
+func TestHarmlessEditsLeaveItSyncedForHalfAnHour(t *testing.T) {
+	t.Parallel()
+	s := rivalled(t)
+	contested := false
+	for end := s.clock.Add(30 * time.Minute); s.clock.Before(end); s.clock = s.clock.Add(10 * time.Second) {
+		got := s.reconcile()
+		if got.record.State != ledger.Synced || got.err != nil {
+			t.Fatalf("after %s it is %q: %s", s.clock.Sub(noon), got.record.State, got.record.Message)
+		}
+		contested = contested || got.record.Contested
+		if len(got.writes) > 0 {
+			s.change(v1alpha1.AllowDNSName, otherOrder)
+		}
+	}
+	if !contested {
+		t.Error("it was never contested")
+	}
+}
+
+func TestAPolicyThatIsBeingDeletedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	const deny = v1alpha1.DefaultDenyName
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.change(deny, func(n *networkingv1.NetworkPolicy) { n.Finalizers = []string{"example.com/keep"} })
+	s.delete(deny)
+	got := s.reconcile()
+	if want := []string{"update " + deny, "create " + deny}; !slices.Equal(got.writes, want) || got.record.State != ledger.Synced || got.err != nil {
+		t.Errorf("writes %v, it is %q, error %v; want %v", got.writes, got.record.State, got.err, want)
+	}
+	if got = s.reconcile(); len(got.writes) > 0 || len(s.policies()) != 3 {
+		t.Errorf("afterwards: writes %v, there are %v", got.writes, s.policies())
+	}
+}
+
+func TestAPolicyThatAPluginSeesOutIsPending(t *testing.T) {
+	t.Parallel()
+	const deny, finalizer = v1alpha1.DefaultDenyName, "networking.k8s.aws/resources"
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.change(deny, func(n *networkingv1.NetworkPolicy) { n.Finalizers = []string{"example.com/keep", finalizer} })
+	s.delete(deny)
+	got := s.reconcile()
+	if got.record.State != ledger.Pending || got.record.Reason != v1alpha1.ReasonTerminatingPolicy || got.err != nil {
+		t.Errorf("it is %q because of %s, error %v", got.record.State, got.record.Reason, got.err)
+	}
+	if !strings.Contains(got.record.Message, deny) || !strings.Contains(got.record.Message, finalizer) || strings.Contains(got.record.Message, "example.com") {
+		t.Errorf("message %q, want the policy and the plugin's finalizer named", got.record.Message)
+	}
+	if want := []string{"update " + deny}; !slices.Equal(got.writes, want) {
+		t.Errorf("writes %v, want %v: the tenant's finalizer goes, the plugin's stays", got.writes, want)
+	}
+	s.change(deny, func(n *networkingv1.NetworkPolicy) { n.Finalizers = nil }) // the plugin has finished
+	if got = s.reconcile(); !slices.Equal(got.writes, []string{"create " + deny}) || got.record.State != ledger.Synced {
+		t.Errorf("when it is gone: writes %v, it is %q", got.writes, got.record.State)
+	}
+}
+
+func TestThatADeletedPolicyCannotBePutBackIsTold(t *testing.T) {
+	t.Parallel()
+	const deny = v1alpha1.DefaultDenyName
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.delete(deny)
+	s.delete(v1alpha1.EnvironmentIsolationName)
+	s.refuse["create "+deny] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), deny, errors.New("exceeded quota: full"))
+	got := s.reconcile()
+	exposed := slices.DeleteFunc(slices.Clone(got.events), func(text string) bool { return !strings.HasPrefix(text, "Warning Exposed ") })
+	if len(exposed) != 1 || !strings.Contains(exposed[0], deny) || strings.Contains(exposed[0], v1alpha1.EnvironmentIsolationName) || !strings.Contains(exposed[0], "exceeded quota: full") {
+		t.Errorf("events %v, want one that names the policy and the cause", got.events)
+	}
+	if got.record.State != ledger.Failed || !slices.Contains(s.policies(), v1alpha1.EnvironmentIsolationName) {
+		t.Errorf("it is %q, there are %v; want the other one back all the same", got.record.State, s.policies())
+	}
+	s.clock = s.clock.Add(time.Minute)
+	if got = s.reconcile(); len(got.events) > 0 || got.again != quotaRetry {
+		t.Errorf("a minute later: events %v, again in %s; want silence, and another attempt in %s", got.events, got.again, quotaRetry)
+	}
+}
+
+func TestAnotherClientsWriteDuringOurWritingIsLookedAtAtOnce(t *testing.T) {
+	t.Parallel()
+	const dns = v1alpha1.AllowDNSName
+	for name, test := range map[string]struct {
+		foreign string // resource version that the watch reports while we write
+		want    bool
+	}{
+		"what the watch reports is ours":    {},
+		"what the watch reports is foreign": {foreign: "4711", want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, enforcing().Obj())
+			s.admit = func(n *networkingv1.NetworkPolicy) {
+				if n.Name == v1alpha1.DefaultDenyName && test.foreign != "" {
+					object := written(dns)
+					object.ResourceVersion = test.foreign
+					if !s.own.shown(object) {
+						t.Error("it starts another reconcile while this one is still writing")
+					}
+				}
+			}
+			if got := s.reconcile(); (got.again == time.Nanosecond) != test.want {
+				t.Errorf("again in %s, want at once %t", got.again, test.want)
+			}
+		})
+	}
+}

@@ -86,7 +86,11 @@ func gone(ctx context.Context, object client.Object) {
 	}).Should(Succeed())
 	Eventually(func() bool {
 		return env.Admin.Get(ctx, client.ObjectKeyFromObject(object), object.DeepCopyObject().(client.Object)) != nil
-	}).Should(BeTrue(), "%s should be gone", object.GetName())
+	}).Should(BeTrue(), func() string {
+		stuck := &v1alpha1.ClusterNetworkBaseline{}
+		_ = env.Admin.Get(ctx, client.ObjectKeyFromObject(object), stuck) // another kind has no status to tell
+		return fmt.Sprintf("%s should be gone; its status is %+v", object.GetName(), stuck.Status)
+	})
 }
 
 // policies lists every policy of a namespace, live.

@@ -84,24 +84,6 @@ func TestAllPoliciesAreDeletedAtOnce(t *testing.T) {
 	g.Expect(n.policies(t.Context())).To(HaveLen(len(policyNames)), "hers is her own affair")
 }
 
-// A finalizer keeps a policy that she deletes, and holds nothing open.
-func TestAPolicyIsDeletedAndKeptByAFinalizer(t *testing.T) {
-	onEachPolicy(t, func(t *testing.T, n *tenancy, name string) {
-		g := newGomega(t)
-		_, stored, err := n.changes(t, name, changes["metadata.finalizers"].do)
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(dana.Delete(t.Context(), stored)).To(Succeed())
-		n.opens(t, name)
-		g.Eventually(n.complaints).WithArguments(t.Context()).Should(BeEmpty(), "it is put back while it waits for its end")
-		g.Expect(n.get(t, name).DeletionTimestamp).NotTo(BeNil())
-
-		_, _, err = n.changes(t, name, func(p *networkingv1.NetworkPolicy) { p.Finalizers = nil })
-		g.Expect(err).NotTo(HaveOccurred())
-		n.isPutBack(t, name)
-		g.Expect(n.get(t, name).UID).NotTo(Equal(stored.UID))
-	})
-}
-
 // What is called otherwise is hers, even with all our labels: nothing takes back what it opens.
 func TestOurLabelsUnderAnotherName(t *testing.T) {
 	t.Parallel()

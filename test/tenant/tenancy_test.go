@@ -49,6 +49,25 @@ func may(ctx context.Context, user client.Client, what authorizationv1.ResourceA
 	return review.Status.Allowed, err
 }
 
+// newBaseline creates a baseline of the test's own, deletes it at the end, and returns its name.
+func newBaseline(t *testing.T, edits ...func(*v1alpha1.ClusterNetworkBaseline)) string {
+	t.Helper()
+	own := baseline(fmt.Sprintf("own-%d", namespaces.Add(1)))
+	for _, edit := range edits {
+		edit(own)
+	}
+	newGomega(t).Expect(environment.Admin.Create(t.Context(), own)).To(Succeed())
+	ctx := context.WithoutCancel(t.Context())
+	t.Cleanup(func() {
+		if err := client.IgnoreNotFound(environment.Admin.Delete(ctx, &v1alpha1.ClusterNetworkBaseline{ObjectMeta: named(own.Name)})); err != nil {
+			t.Error(err)
+		}
+	})
+	return own.Name
+}
+
+func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
+
 // tenancy is a namespace of the tenant that a baseline governs.
 type tenancy struct {
 	namespace string
@@ -104,12 +123,15 @@ func (n *tenancy) policies(ctx context.Context) ([]*networkingv1.NetworkPolicy, 
 	return policies, err
 }
 
+// gone is the damage of a policy that is not there.
+const gone = "it is gone"
+
 // damage says how a policy differs from what it was, in all that is ours: its spec, our labels and annotations, and that nobody owns it.
 func (n *tenancy) damage(ctx context.Context, name string) (string, error) {
 	policy := &networkingv1.NetworkPolicy{}
 	err := environment.Admin.Get(ctx, client.ObjectKey{Namespace: n.namespace, Name: name}, policy)
 	if apierrors.IsNotFound(err) {
-		return "it is gone", nil
+		return gone, nil
 	}
 	return cmp.Diff(ours(n.before[name], n.before[name]), ours(policy, n.before[name])), err
 }
@@ -161,6 +183,35 @@ func mergePatch(t *testing.T, before *networkingv1.NetworkPolicy, do func(*netwo
 		t.Fatal(err)
 	}
 	return data
+}
+
+// open has a policy let through what the baseline does not allow, in the direction that the policy is about.
+func open(p *networkingv1.NetworkPolicy) {
+	if p.Name == v1alpha1.AllowDNSName {
+		p.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}}
+		return
+	}
+	p.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
+}
+
+// opening and deleting are what the tenant does most to a policy.
+func (n *tenancy) opening(t *testing.T, name string) attack {
+	t.Helper()
+	return n.patches(name, mergePatch(t, n.before[name], open))
+}
+
+func (n *tenancy) deleting(_ *testing.T, name string) attack {
+	return func(ctx context.Context) error { return dana.Delete(ctx, wideOpen(n.namespace, name)) }
+}
+
+// replacing puts the tenant's own policy in the place of ours.
+func (n *tenancy) replacing(name string) attack {
+	return func(ctx context.Context) error {
+		if err := client.IgnoreNotFound(dana.Delete(ctx, wideOpen(n.namespace, name))); err != nil {
+			return err
+		}
+		return dana.Create(ctx, wideOpen(n.namespace, name))
+	}
 }
 
 // opens has the tenant let everybody in through a policy.

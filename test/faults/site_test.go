@@ -109,7 +109,7 @@ func freeAll(t *testing.T, all []*site) {
 }
 
 func (s *site) giveBack(ctx context.Context) error {
-	for _, suffix := range []string{"a", "b"} {
+	for _, suffix := range []string{"a", "b", "c"} {
 		baseline := &v1alpha1.ClusterNetworkBaseline{ObjectMeta: metav1.ObjectMeta{Name: s.id + "-" + suffix}}
 		err := env.Admin.Delete(ctx, baseline)
 		if apierrors.IsNotFound(err) {

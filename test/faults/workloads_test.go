@@ -31,9 +31,22 @@ type workload struct {
 
 func enforce(t *testing.T, s *site) { s.create(t, s.baseline("a")) }
 
+// enforceStrictly opens nothing but DNS; what enforceBelow would govern, it opens to its environment.
+func enforceStrictly(t *testing.T, s *site) {
+	s.create(t, s.baseline("a").Priority(7).Scope(v1alpha1.IsolationScopeNone))
+}
+
+func enforceBelow(t *testing.T, s *site) { s.create(t, s.baseline("b")) }
+
 func mode(mode v1alpha1.Mode) step {
 	return func(t *testing.T, s *site) {
 		s.edit(t, "a", func(spec *v1alpha1.ClusterNetworkBaselineSpec) { spec.Mode = mode })
+	}
+}
+
+func deletionPolicy(deletionPolicy v1alpha1.DeletionPolicy) step {
+	return func(t *testing.T, s *site) {
+		s.edit(t, "a", func(spec *v1alpha1.ClusterNetworkBaselineSpec) { spec.DeletionPolicy = deletionPolicy })
 	}
 }
 
@@ -68,7 +81,7 @@ var workloads = []workload{
 	{
 		name: "delete with Retain", before: []step{enforce}, policies: 9,
 		act: func(t *testing.T, s *site) {
-			s.edit(t, "a", func(spec *v1alpha1.ClusterNetworkBaselineSpec) { spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
+			deletionPolicy(v1alpha1.DeletionPolicyRetain)(t, s)
 			s.delete(t, "a")
 		},
 	},
@@ -82,6 +95,15 @@ var workloads = []workload{
 		},
 	},
 	{name: "repair", before: []step{enforce}, act: damage, policies: 9},
+	{
+		name: "hand-over to a lower one", before: []step{enforceStrictly, enforceBelow}, policies: 9,
+		act: func(t *testing.T, s *site) { s.delete(t, "a") },
+	},
+	{name: "hold above a lower one", before: []step{enforceStrictly, enforceBelow}, act: mode(v1alpha1.ModeAudit), policies: 6},
+	{
+		name: "back from Retain above a lower one", policies: 6,
+		before: []step{enforceStrictly, enforceBelow, deletionPolicy(v1alpha1.DeletionPolicyRetain)}, act: deletionPolicy(v1alpha1.DeletionPolicyDelete),
+	},
 }
 
 // damage is what a tenant does: one policy deleted, one opened, one stripped of its labels.

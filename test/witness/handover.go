@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -12,7 +13,8 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// owners returns the baselines whose policies lie in a namespace. A name that no baseline has ever had is a tenant's invention.
+// owners returns the baselines whose policies lie in a namespace. A name that no baseline has ever
+// had is a tenant's invention.
 func (s *State) owners(namespace string) []string {
 	var owners []string
 	for _, name := range claimed {
@@ -27,7 +29,8 @@ func (s *State) owners(namespace string) []string {
 	return owners
 }
 
-// Held reports whether a baseline would govern a namespace but for the policies of another one, which has not given them up.
+// Held reports whether a baseline would govern a namespace but for the policies of another one,
+// which has not given them up.
 func (s *State) Held(name string) bool {
 	best := s.highest(name)
 	return best != nil && s.objects(name, best)
@@ -37,8 +40,9 @@ func (s *State) objects(name string, to *v1alpha1.ClusterNetworkBaseline) bool {
 	return slices.ContainsFunc(s.owners(name), func(owner string) bool { return !s.yields(owner, to, s.Namespaces[name]) })
 }
 
-// yields reports whether a baseline lets another one change what it has made in a namespace: because it says so itself, or because the
-// other one ranks above it. A baseline that is absent says nothing. To itself it yields while it enforces.
+// yields reports whether a baseline lets another one change what it has made in a namespace:
+// because it says so itself, or because the other one ranks above it. A baseline that is absent
+// says nothing. To itself it yields while it enforces.
 func (s *State) yields(owner string, to *v1alpha1.ClusterNetworkBaseline, namespace *corev1.Namespace) bool {
 	baseline := s.Baselines[owner]
 	switch {
@@ -66,8 +70,13 @@ func (s *subject) noteYields(change *Change, state *State, name string) {
 	}
 }
 
-// judgeHandOver is I8: what one baseline has made, another one loosens only if the first one yields; and nobody loosens anything while
-// it does not enforce. The owners and openings are those from before the change.
+// belated is how long after it stopped enforcing a baseline's own write may still arrive: it is no
+// hand-over, and on a busy machine the watch may be seconds behind.
+const belated = 30 * time.Second
+
+// judgeHandOver is I8: what one baseline has made, another one loosens only if the first one
+// yields; and nobody loosens anything while it does not enforce. The owners and openings are those
+// from before the change.
 func (j *Judge) judgeHandOver(change *Change, owners []string, before openings) {
 	name, policy := change.Object.Namespace, change.Policy
 	if policy == nil || !slices.Contains(claimed, policy.Name) || len(owners) == 0 {
@@ -84,14 +93,19 @@ func (j *Judge) judgeHandOver(change *Change, owners []string, before openings) 
 	to := j.State.Baselines[writer]
 	for _, owner := range owners {
 		last, ok := j.of(name).yielded[[2]string{owner, writer}]
-		if to != nil && j.State.yields(owner, to, j.State.Namespaces[name]) || ok && change.At.Sub(last) < race {
+		moment := race
+		if owner == writer {
+			moment = belated
+		}
+		if to != nil && j.State.yields(owner, to, j.State.Namespaces[name]) || ok && change.At.Sub(last) < moment {
 			continue
 		}
 		j.suspect(change, "I8", name, fmt.Sprintf("%s loosens what %s has made in namespace %s, which has not given it up: %s", writer, owner, name, opened))
 	}
 }
 
-// opening is something that policies under our names allow; empty fields mean all pods, every peer, every port.
+// opening is something that policies under our names allow; empty fields mean all pods, every peer,
+// every port.
 type opening struct {
 	direction         networkingv1.PolicyType
 	pods, peer, ports string
@@ -99,7 +113,8 @@ type opening struct {
 
 type openings map[opening]bool
 
-// openings returns what a namespace's policies under our names allow. A direction that none of them isolates allows everything.
+// openings returns what a namespace's policies under our names allow. A direction that none of them
+// isolates allows everything.
 func (s *State) openings(namespace string) openings {
 	all := openings{}
 	for _, direction := range directions {
@@ -164,8 +179,8 @@ func text(item any) string {
 	return string(encoded)
 }
 
-// beyond returns something that is allowed and was not before; "" if there is nothing. Peers and ports are compared as they are written:
-// part of an allowed range of addresses counts as new.
+// beyond returns something that is allowed and was not before; "" if there is nothing. Peers and
+// ports are compared as they are written: part of an allowed range of addresses counts as new.
 func (o openings) beyond(before openings) string {
 	for now := range o {
 		if !before.cover(now) {

@@ -11,8 +11,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/witness"
 )
 
-// I8 goes red when a baseline loosens what another one has made and has not given up, and for nothing else. The upper baseline opens
-// nothing but DNS, the lower one the environment too.
+// I8 goes red when a baseline loosens what another one has made and has not given up, and for
+// nothing else. The upper baseline opens nothing but DNS, the lower one the environment too.
 func TestAHandOver(t *testing.T) {
 	t.Parallel()
 	type baseline = builder.BaselineBuilder

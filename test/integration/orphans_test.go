@@ -111,7 +111,7 @@ var _ = Describe("Copies of our policies in an excluded namespace", func() {
 			})).To(Succeed())
 		}
 		unprotected(ctx, excluded)
-		Eventually(eventReasons).WithArguments(ctx, "ClusterNetworkBaseline", baseline.Name).WithTimeout(5 * time.Second).
+		Eventually(eventReasons).WithArguments(ctx, "ClusterNetworkBaseline", baseline.Name).WithTimeout(20 * time.Second).
 			Should(ContainElement(v1alpha1.EventReleased))
 		protects(ctx, baseline, governed)
 	})

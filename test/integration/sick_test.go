@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// soon is a third of the time that one request to a webhook may hang: whoever is served within it has waited for none of them.
-	soon = admissionTimeout / 3
+	// soon is half of the time that one request to a webhook may hang: whoever is served within it has waited for none of them.
+	soon = admissionTimeout / 2
 	// workers is how many namespaces are reconciled at once.
 	workers = 16
 )

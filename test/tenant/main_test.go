@@ -29,8 +29,8 @@ const (
 	// patience is for a busy machine.
 	patience = 60 * time.Second
 	interval = 10 * time.Millisecond
-	// What waits for its turn, or for a second attempt, takes longer than promptly and soon, also on an idle machine.
-	promptly, soon = 3 * time.Second, 5 * time.Second
+	// What waits for a resync, or for a minute to pass, takes longer than promptly and soon; a busy machine does not.
+	promptly, soon = 30 * time.Second, 30 * time.Second
 
 	// Namespaces carry the name of their baseline in this label; those that nobody governs do not.
 	suiteLabel    = "suite"

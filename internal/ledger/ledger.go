@@ -207,28 +207,6 @@ func (l *Ledger) Awaited(namespace string) bool {
 	return awaited
 }
 
-// Arrived notes when a new namespace was first seen. It is remembered until the namespace is no longer Pending or Failed.
-func (l *Ledger) Arrived(namespace string, at time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.arrivals[namespace] = at
-}
-
-// Arrival returns when a namespace that is not protected yet was first seen; false if it is protected, or was there at the start.
-func (l *Ledger) Arrival(namespace string) (time.Time, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	at, ok := l.arrivals[namespace]
-	return at, ok
-}
-
-func (l *Ledger) dropArrival(namespace string) {
-	delete(l.arrivals, namespace)
-	if len(l.arrivals) == 0 {
-		l.arrivals = map[string]time.Time{} // a map never gives memory back
-	}
-}
-
 // Expect records a namespace as Pending before the first attempt to protect it, which may take long. No round ends by that.
 func (l *Ledger) Expect(namespace string, record Record) {
 	l.mu.Lock()

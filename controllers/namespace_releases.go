@@ -27,20 +27,27 @@ func (r *namespaceReconciler) release(ctx context.Context, seen *situation, deci
 	}
 	r.retries.Forget(name)
 	if len(written) > 0 {
-		for _, owner := range decision.Owners {
-			r.ledger.NoteReleased(owner, name)
-		}
-		if seen.known && seen.previous.State == ledger.Unmanaged {
-			r.contention.disturbed(name, r.now()) // nothing of ours was here before: another client made it, and may do so again
-		}
+		r.noteReleased(seen, decision)
 	}
-	if kept := keptPolicy(seen.inventory, func(_ string, found plan.Observed) bool { return slices.Contains(decision.Owners, found.Owner) }); kept != "" {
+	kept := keptPolicy(seen.inventory, func(_ string, found plan.Observed) bool { return slices.Contains(decision.Owners, found.Owner) })
+	switch {
+	case kept != "": // the watch tells when it is gone
 		record.Baseline, record.State, record.Reason, record.Message = decision.Owners[0], ledger.Held, v1alpha1.ReasonTerminatingPolicy, kept
-	}
-	if len(seen.inventory.Nameless()) > 0 {
+	case len(seen.inventory.Nameless()) > 0:
 		return outcome{record: record, again: time.Nanosecond} // it is to be told what was left
 	}
 	return outcome{record: record}
+}
+
+// noteReleased remembers from where policies were removed, to be told in an event.
+func (r *namespaceReconciler) noteReleased(seen *situation, decision governance.Decision) {
+	name := seen.namespace.Name
+	for _, owner := range decision.Owners {
+		r.ledger.NoteReleased(owner, name)
+	}
+	if seen.known && seen.previous.State == ledger.Unmanaged {
+		r.contention.disturbed(name, r.now()) // nothing of ours was here before: another client made it, and may do so again
+	}
 }
 
 // stays concludes a release that was refused.

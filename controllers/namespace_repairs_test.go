@@ -176,3 +176,21 @@ func TestAnotherClientsWriteDuringOurWritingIsLookedAtAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// What cannot go must not be asked about again and again because something else under our names stays too.
+func TestWhatIsLeftBesideAKeptPolicyIsNoReasonToLookAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	kept, foreign := written(v1alpha1.AllowDNSName), written(v1alpha1.EnvironmentIsolationName)
+	kept.Finalizers = []string{"example.com/keep"}
+	foreign.Labels, foreign.Annotations = nil, nil
+	for _, object := range []*networkingv1.NetworkPolicy{kept, foreign} { // the fake API server gives them versions of its own
+		object.ResourceVersion, object.ManagedFields = "", nil
+	}
+	s := newSite(t, enforcing().Deleting().Obj(), kept, foreign)
+	for range 5 {
+		s.reconcile()
+	}
+	if got := s.reconcile(); got.again != 0 || len(got.writes) > 0 || got.record.Reason != v1alpha1.ReasonTerminatingPolicy {
+		t.Errorf("%+v, want it to wait for the policy to go", got)
+	}
+}

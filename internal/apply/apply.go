@@ -170,7 +170,7 @@ func (e *Executor) replaceUnread(ctx context.Context, step *plan.Step) (*Written
 	if err := e.Writer.Update(ctx, object); err != nil {
 		return nil, err
 	}
-	harmless := step.Found.SpecHash == step.Desired.Hash && step.Found.Owner == plan.Observe(object).Owner
+	harmless := step.Found.SpecHash == step.Desired.Hash && step.Found.Owner == step.Owner()
 	return &Written{Operation: plan.Update, Object: object, Found: step.Found, Harmless: harmless}, nil
 }
 
@@ -218,11 +218,12 @@ func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (
 	if err := e.Live.Get(ctx, client.ObjectKey{Namespace: step.Namespace, Name: step.Name}, live); err != nil {
 		return nil, err
 	}
-	if matches(step, live) {
+	found := plan.Observe(live)
+	if plan.Matches(step.Desired, found) {
 		return nil, nil // the cache was behind: there is nothing to write
 	}
 	harmless := policy.OpensNothing(&live.Spec, &step.Desired.Policy.Spec)
-	if err := e.permitted(step, live, harmless); err != nil {
+	if err := e.permitted(step, live, found, harmless); err != nil {
 		return nil, err
 	}
 	takenOver := !policy.WasOurs(live)
@@ -233,19 +234,18 @@ func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (
 	if err := e.Writer.Update(ctx, object); err != nil {
 		return nil, err
 	}
-	found := plan.Observe(live)
 	return &Written{
 		Operation: plan.Update, Object: object, TakenOver: takenOver,
-		Found: found, Harmless: harmless && found.Owner == plan.Observe(step.Desired.Policy).Owner,
+		Found: found, Harmless: harmless && found.Owner == step.Owner(),
 	}, nil
 }
 
 // permitted returns why a policy may not be replaced; nil if it may.
-func (e *Executor) permitted(step *plan.Step, live *networkingv1.NetworkPolicy, harmless bool) error {
+func (e *Executor) permitted(step *plan.Step, live *networkingv1.NetworkPolicy, found plan.Observed, harmless bool) error {
 	switch {
 	case step.OnlyToClose && (harmless || policy.IsPlausible(step.Name, &live.Spec, step.Labels)):
-		return &LeftError{Name: step.Name, Found: plan.Observe(live)}
-	case (!e.Confirmed || step.OnlyToClose) && opens(live, step.Desired.Policy):
+		return &LeftError{Name: step.Name, Found: found}
+	case (!e.Confirmed || step.OnlyToClose) && step.Loosens(found):
 		return ErrUnconfirmed // what is only to be closed may not be opened by anything that was confirmed
 	}
 	return nil
@@ -316,13 +316,6 @@ func sizeOf(metadata map[string]string) int {
 		size += len(key) + len(value)
 	}
 	return size
-}
-
-// opens says whether a direction would no longer be isolated by a policy that isolates it now. The API server always fills in policyTypes.
-func opens(live, desired *networkingv1.NetworkPolicy) bool {
-	return slices.ContainsFunc(live.Spec.PolicyTypes, func(direction networkingv1.PolicyType) bool {
-		return !slices.Contains(desired.Spec.PolicyTypes, direction)
-	})
 }
 
 func merged(foreign, ours map[string]string) map[string]string {

@@ -149,8 +149,12 @@ func (p Plan) Loosens() bool {
 	return slices.ContainsFunc(p, func(stage Stage) bool { return slices.ContainsFunc(stage, Step.loosens) })
 }
 
-func (s Step) loosens() bool {
-	return s.Operation == Delete || s.Found.Isolates&^isolates(s.Desired.Policy) != 0
+func (s Step) loosens() bool { return s.Loosens(s.Found) }
+
+// Loosens reports whether the write takes protection away where this was found: it removes a policy, or replaces it by one that isolates
+// less.
+func (s Step) Loosens(found Observed) bool {
+	return s.Operation == Delete || found.Isolates&^isolates(s.Desired.Policy) != 0
 }
 
 // Step returns the step for the policy of this name; the zero value if there is none.

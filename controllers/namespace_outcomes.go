@@ -201,7 +201,7 @@ func (r *namespaceReconciler) settled(seen *situation, record ledger.Record, lef
 	record.State = ledger.Synced
 	switch {
 	case len(rivals) < len(left):
-		record.State, record.Reason, record.Message = ledger.Failed, v1alpha1.ReasonAlteredByAdmission, seen.previous.Message
+		record.State, record.Reason, record.Message = ledger.Failed, v1alpha1.ReasonAlteredByAdmission, alteredMessage(seen, left)
 	case len(rivals) > 0:
 		record.Contested, record.Reason = true, v1alpha1.ReasonContested
 		record.Message = fmt.Sprintf("another client keeps replacing %s by one that allows no more than it; it is put back every few minutes. "+
@@ -211,6 +211,19 @@ func (r *namespaceReconciler) settled(seen *situation, record ledger.Record, lef
 		record.Message = fmt.Sprintf("another client changed its policies more than %d times in the last minute; each time they were put back", contestedAfter)
 	}
 	return record
+}
+
+// alteredMessage says which policy admission alters: as it was said before, or anew where something else was said since.
+func alteredMessage(seen *situation, left map[string]cause) string {
+	if seen.previous.Reason == v1alpha1.ReasonAlteredByAdmission {
+		return seen.previous.Message
+	}
+	for _, name := range policy.Names {
+		if why, ok := left[name]; ok && why == altering {
+			return (&apply.AlteredError{Name: name}).Error()
+		}
+	}
+	return ""
 }
 
 // pending returns the record of a namespace that is not protected yet. It counts from when the namespace was first seen; in the first

@@ -194,3 +194,24 @@ func TestWhatIsLeftBesideAKeptPolicyIsNoReasonToLookAgainAtOnce(t *testing.T) {
 		t.Errorf("%+v, want it to wait for the policy to go", got)
 	}
 }
+
+// Another refusal in between must not lend its words to what admission alters.
+func TestWhatAdmissionAltersIsToldInItsOwnWordsAfterAnotherRefusal(t *testing.T) {
+	t.Parallel()
+	const dns, deny = v1alpha1.AllowDNSName, v1alpha1.DefaultDenyName
+	s := newSite(t, enforcing().Obj())
+	s.admit = func(n *networkingv1.NetworkPolicy) {
+		if n.Name == deny {
+			letIn(n)
+		}
+	}
+	s.reconcile()
+	s.delete(dns)
+	s.refuse["create "+dns] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), dns, errors.New("not today"))
+	s.reconcile()
+	delete(s.refuse, "create "+dns)
+	got := s.reconcile()
+	if got.record.Reason != v1alpha1.ReasonAlteredByAdmission || !strings.Contains(got.record.Message, deny) || strings.Contains(got.record.Message, "not today") {
+		t.Errorf("%s: %q, want what admission does to %s", got.record.Reason, got.record.Message, deny)
+	}
+}

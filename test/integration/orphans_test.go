@@ -9,7 +9,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -142,21 +141,7 @@ var _ = Describe("A baseline with policies that it cannot give up", func() {
 		protects(ctx, upper, refusing, willing)
 		lower := s.create(ctx, s.baseline("lower"))
 		ready(ctx, upper)
-		rule := &admissionregistrationv1.ValidatingAdmissionPolicy{
-			ObjectMeta: metav1.ObjectMeta{Name: s.id},
-			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-				MatchConstraints: networkPolicyWrites(),
-				Validations:      []admissionregistrationv1.Validation{{Expression: "false", Message: "no policies on Fridays"}},
-			},
-		}
-		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: s.id},
-			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-				PolicyName: s.id, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}, MatchResources: guardedOnly(s.id),
-			},
-		}
-		createForNow(ctx, rule, binding)
-		Eventually(dryRunError).WithArguments(ctx, refusing.Name).Should(MatchError(ContainSubstring("Fridays")), "the guard must be in force")
+		rule, binding := s.refuseOnFridays(ctx, refusing)
 
 		Expect(env.Admin.Delete(ctx, upper.DeepCopy())).To(Succeed())
 		message := func(g Gomega) string {

@@ -63,21 +63,7 @@ var _ = Describe("A refusal in one namespace", func() {
 	})
 
 	It("by an admission policy is named with its own words", func(ctx SpecContext) {
-		deny := &admissionregistrationv1.ValidatingAdmissionPolicy{
-			ObjectMeta: metav1.ObjectMeta{Name: s.id},
-			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-				MatchConstraints: networkPolicyWrites(),
-				Validations:      []admissionregistrationv1.Validation{{Expression: "false", Message: "no policies on Fridays"}},
-			},
-		}
-		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: s.id},
-			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-				PolicyName: s.id, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}, MatchResources: guardedOnly(s.id),
-			},
-		}
-		createForNow(ctx, deny, binding)
-		Eventually(dryRunError).WithArguments(ctx, refusing.Name).Should(MatchError(ContainSubstring("Fridays")), "the guard must be in force")
+		s.refuseOnFridays(ctx, refusing)
 
 		baseline := s.create(ctx, s.baseline("a"))
 		protects(ctx, baseline, willing)
@@ -188,6 +174,27 @@ func patchWithoutEnd(namespace, name string) (stop func()) {
 		cancel()
 		group.Wait()
 	}
+}
+
+// refuseOnFridays has the guarded namespaces of a scenario refuse every write of a policy, and waits until that is in force in one of them.
+func (s *scenario) refuseOnFridays(ctx SpecContext, namespace *corev1.Namespace) (client.Object, client.Object) {
+	GinkgoHelper()
+	rule := &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: s.id},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: networkPolicyWrites(),
+			Validations:      []admissionregistrationv1.Validation{{Expression: "false", Message: "no policies on Fridays"}},
+		},
+	}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: s.id},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: s.id, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}, MatchResources: guardedOnly(s.id),
+		},
+	}
+	createForNow(ctx, rule, binding)
+	Eventually(dryRunError).WithArguments(ctx, namespace.Name).Should(MatchError(ContainSubstring("Fridays")), "the guard must be in force")
+	return rule, binding
 }
 
 func networkPolicyWrites() *admissionregistrationv1.MatchResources {

@@ -137,17 +137,23 @@ func (e *Executor) create(ctx context.Context, step *plan.Step) (*Written, error
 	return &Written{Operation: plan.Create, Object: object}, verify(step, object)
 }
 
+// inNamespace returns the desired policy as an object of the step's namespace. It shares everything but its namespace with the rendering,
+// which all namespaces of an environment have in common: a client only reads it, and replaces it as a whole by the response.
 func inNamespace(step *plan.Step) *networkingv1.NetworkPolicy {
-	object := step.Desired.Policy.DeepCopy()
+	object := *step.Desired.Policy
 	object.Namespace = step.Namespace
-	return object
+	return &object
 }
 
 // update replaces the whole of a policy. Server-side apply could not do that: it leaves in place a rule that another client added.
 func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error) {
 	if step.Blind {
-		if written, err := e.replaceUnread(ctx, step); err == nil {
+		written, err := e.replaceUnread(ctx, step)
+		switch {
+		case err == nil:
 			return written, verify(step, written.Object)
+		case !apierrors.IsConflict(err) && !apierrors.IsNotFound(err): // those say that something else lies there now
+			return nil, err
 		}
 	}
 	written, err := e.replace(ctx, step, true)

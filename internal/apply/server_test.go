@@ -118,9 +118,13 @@ func (s *server) call(ctx context.Context, verb, name string, options any, pass 
 	return script[0](ctx, pass)
 }
 
+// mutated has the webhook change an object as the API server does: not in what the client has sent, but in what it gets back.
 func (s *server) mutated(object client.Object) client.Object {
 	if mutate, ok := s.admit[object.GetName()]; ok {
-		mutate(object.(*networkingv1.NetworkPolicy))
+		sent := object.(*networkingv1.NetworkPolicy)
+		received := sent.DeepCopy()
+		mutate(received)
+		*sent = *received
 	}
 	return object
 }

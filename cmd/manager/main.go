@@ -89,6 +89,7 @@ func run(o *options) error {
 		return fmt.Errorf("find a cluster (set KUBECONFIG outside of one): %w", err)
 	}
 	config.UserAgent = userAgent
+	config.DisableCompression = true // within a cluster, compressing what is watched costs more than sending it
 	if o.leaderElect { // it ends when it has failed to renew its lease for so long, and must not write after that either
 		config.Wrap(fence.New(o.operatorNamespace, leaseName, o.renewDeadline).Wrap)
 	}

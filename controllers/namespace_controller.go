@@ -50,6 +50,9 @@ type situation struct {
 	previous  ledger.Record
 	known     bool // whether there is a previous record
 	pass      *pass
+	// left are the policies that it would be futile to write, and leftFor is for how long; 0 for as long as nothing changes.
+	left    map[string]cause
+	leftFor time.Duration
 	// again is when to look again because the inventory has in it what the cache does not show yet.
 	again time.Duration
 }
@@ -162,6 +165,7 @@ func (r *namespaceReconciler) decide(seen *situation) (governance.Decision, plan
 	case decision.Action == governance.Hold:
 		steps = steps.Closing(seen.labels)
 	}
+	steps, seen.left, seen.leftFor = r.contention.sift(name, steps, r.now())
 	return decision, steps
 }
 
@@ -224,10 +228,11 @@ func (s *situation) subject() governance.Subject {
 }
 
 // owners returns the baselines that our policies were made for. What the ledger remembers counts for more than their labels, which
-// whoever may write the policies can change: a namespace that a baseline governed is its own until that baseline gives it up.
+// whoever may write the policies can change: a namespace that a baseline governed is its own, held or not, until that baseline gives it up.
 func (s *situation) owners() []string {
-	if s.previous.Governed() && s.previous.NamespaceUID == s.namespace.UID {
-		return []string{s.previous.Baseline}
+	remembered := s.previous.Governed() || s.previous.State == ledger.Held && len(s.inventory) > 0
+	if owners := s.previous.Owners(); remembered && len(owners) > 0 && s.previous.NamespaceUID == s.namespace.UID {
+		return owners
 	}
 	return s.inventory.Owners()
 }

@@ -194,15 +194,46 @@ func TestWhatIsHeldIsClosedButNotOpened(t *testing.T) {
 // What a tenant can write, the label of a baseline included, does not decide whose a namespace is.
 func TestWhoseANamespaceIsTheLedgerSays(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, enforcing().Obj(), builder.Baseline("leaving").Finalized().Deleting().Obj())
-	s.reconcile()
-	s.edit("default", func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.Mode = v1alpha1.ModeAudit })
-	for _, name := range policy.Names {
-		s.change(name, func(n *networkingv1.NetworkPolicy) { n.Labels[v1alpha1.BaselineLabel] = "leaving" })
+	for _, heldFirst := range []bool{false, true} {
+		s := newSite(t, enforcing().Obj(), builder.Baseline("leaving").Finalized().Deleting().Obj())
+		s.reconcile()
+		s.edit("default", func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.Mode = v1alpha1.ModeAudit })
+		if heldFirst {
+			s.reconcile()
+		}
+		for _, name := range policy.Names {
+			s.change(name, func(n *networkingv1.NetworkPolicy) { n.Labels[v1alpha1.BaselineLabel] = "leaving" })
+		}
+		for range 2 {
+			got := s.reconcile()
+			if len(got.writes) > 0 || len(s.policies()) != 3 || got.record.State != ledger.Held || got.record.Baseline != "default" {
+				t.Errorf("held first %t: writes %v, left are %v, it is %q for %q; want it held for default",
+					heldFirst, got.writes, s.policies(), got.record.State, got.record.Baseline)
+			}
+		}
+		for _, name := range policy.Names {
+			s.delete(name)
+		}
+		s.reconcile()
+		if got := s.reconcile(); got.record.State != ledger.Unmanaged {
+			t.Errorf("held first %t: when no policy is left it is %q", heldFirst, got.record.State)
+		}
+	}
+}
+
+func TestWhatOneOwnerGivesUpTheOtherStillHolds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPolicies(func(n *networkingv1.NetworkPolicy) {
+		if n.Name == v1alpha1.DefaultDenyName {
+			n.Labels[v1alpha1.BaselineLabel] = "absent"
+		}
+	}, enforcing().Deleting().Obj())...)
+	if got := s.reconcile(); len(got.writes) != 2 || got.again == 0 {
+		t.Errorf("writes %v, again in %s; want what default gives up removed, and another look", got.writes, got.again)
 	}
 	got := s.reconcile()
-	if len(got.writes) > 0 || len(s.policies()) != 3 || got.record.State != ledger.Held || got.record.Baseline != "default" {
-		t.Errorf("writes %v, left are %v, it is %q for %q; want it held for default", got.writes, s.policies(), got.record.State, got.record.Baseline)
+	if len(got.writes) > 0 || got.again != 0 || got.record.State != ledger.Held || got.record.Baseline != "absent" {
+		t.Errorf("then: writes %v, again in %s, it is %q for %q", got.writes, got.again, got.record.State, got.record.Baseline)
 	}
 }
 

@@ -33,7 +33,6 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	if !seen.previous.SameTarget(target) {
 		r.contention.retarget(name)
 	}
-	steps, left, again := r.contention.sift(name, steps, r.now())
 	written, err := r.execute(ctx, seen, target, steps)
 	r.report(seen, decision, written, drifted(seen, target, written))
 	r.remember(name, steps, written, err)
@@ -52,7 +51,7 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	if at, ok := r.ledger.Arrival(name); ok && len(written) > 0 {
 		r.metrics.protection.Observe(r.now().Sub(at).Seconds())
 	}
-	return outcome{record: r.settled(seen, target, left), again: again}
+	return outcome{record: r.settled(seen, target), again: seen.leftFor}
 }
 
 // unreported concludes a reconcile of a namespace that is being deleted. Its pods may still run, so what failed is tried again; but there is
@@ -86,18 +85,23 @@ func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, targ
 	}()
 	executor := r.executor
 	executor.Confirmed = seen.evidence.Live
-	return executor.Execute(ctx, r.unread(seen, target, steps))
+	return executor.Execute(ctx, r.informed(seen, target, steps))
 }
 
-// unread has policies replaced without being read first only where that is a repair, and what it replaces is known to be harmless or
-// undisputed: else it must be read, to tell who disputes what.
-func (r *namespaceReconciler) unread(seen *situation, target ledger.Record, steps plan.Plan) plan.Plan {
-	repair := seen.previous.SameTarget(target) && seen.previous.State == ledger.Synced
+// informed adds to a plan what is known of the namespace beyond its inventory. Policies may be replaced without being read first only where
+// they are the baseline's own, as it has left them or undisputed: else they must be read, to tell who disputes what. And a repair does not
+// wait for DNS: it isolates only what was isolated before.
+func (r *namespaceReconciler) informed(seen *situation, target ledger.Record, steps plan.Plan) plan.Plan {
+	own := seen.previous.SameGovernor(target) && seen.previous.State == ledger.Synced
+	repair := seen.previous.SameTarget(target) && seen.previous.Reached
 	disputed := r.contention.disputed(seen.namespace.Name)
 	for _, stage := range steps {
 		for i := range stage {
 			step := &stage[i]
-			step.Blind = step.Blind && repair && (!disputed || step.Found.SpecHash == step.Desired.Hash)
+			step.Blind = step.Blind && own && (!disputed || step.Found.SpecHash == step.Desired.Hash)
+			if repair && step.Operation == plan.Update {
+				step.Needs = ""
+			}
 		}
 	}
 	return steps
@@ -135,11 +139,10 @@ func (r *namespaceReconciler) remember(namespace string, steps plan.Plan, writte
 
 // hold leaves what protects a namespace as it is, and closes what another baseline that governs otherwise would not allow.
 func (r *namespaceReconciler) hold(ctx context.Context, seen *situation, decision governance.Decision, steps plan.Plan) outcome {
-	name, record := seen.namespace.Name, heldRecord(decision)
+	name, record := seen.namespace.Name, heldRecord(seen, decision)
 	if decision.Reason == v1alpha1.ReasonOwnerUnknown {
 		record.Message = strings.Join(seen.inventory.Nameless(), ", ") + " " + record.Message
 	}
-	steps, _, _ = r.contention.sift(name, steps, r.now())
 	written, err := r.execute(ctx, seen, ledger.Record{}, steps)
 	left, err := apply.Left(err)
 	for policyName, found := range left {
@@ -190,7 +193,8 @@ func (r *namespaceReconciler) announce(seen *situation, decision governance.Deci
 }
 
 // settled returns the record of a namespace whose policies allow no more than they are to.
-func (r *namespaceReconciler) settled(seen *situation, record ledger.Record, left map[string]cause) ledger.Record {
+func (r *namespaceReconciler) settled(seen *situation, record ledger.Record) ledger.Record {
+	left := seen.left
 	rivals := slices.Sorted(func(yield func(string) bool) {
 		for name, why := range left {
 			if why == rival && !yield(name) {
@@ -201,7 +205,7 @@ func (r *namespaceReconciler) settled(seen *situation, record ledger.Record, lef
 	record.State = ledger.Synced
 	switch {
 	case len(rivals) < len(left):
-		record.State, record.Reason, record.Message = ledger.Failed, v1alpha1.ReasonAlteredByAdmission, alteredMessage(seen, left)
+		record.State, record.Reason, record.Message = ledger.Failed, v1alpha1.ReasonAlteredByAdmission, seen.alteration()
 	case len(rivals) > 0:
 		record.Contested, record.Reason = true, v1alpha1.ReasonContested
 		record.Message = fmt.Sprintf("another client keeps replacing %s by one that allows no more than it; it is put back every few minutes. "+
@@ -213,13 +217,13 @@ func (r *namespaceReconciler) settled(seen *situation, record ledger.Record, lef
 	return record
 }
 
-// alteredMessage says which policy admission alters: as it was said before, or anew where something else was said since.
-func alteredMessage(seen *situation, left map[string]cause) string {
-	if seen.previous.Reason == v1alpha1.ReasonAlteredByAdmission {
-		return seen.previous.Message
+// alteration says which policy admission alters: as it was said before, or anew where something else was said since.
+func (s *situation) alteration() string {
+	if s.previous.Reason == v1alpha1.ReasonAlteredByAdmission {
+		return s.previous.Message
 	}
 	for _, name := range policy.Names {
-		if why, ok := left[name]; ok && why == altering {
+		if why, ok := s.left[name]; ok && why == altering {
 			return (&apply.AlteredError{Name: name}).Error()
 		}
 	}
@@ -301,8 +305,10 @@ func targetRecord(seen *situation, decision governance.Decision) ledger.Record {
 	}
 }
 
-func heldRecord(decision governance.Decision) ledger.Record {
-	record := ledger.Record{State: ledger.Held, Reason: decision.Reason, Message: decision.Message, Selecting: decision.Selecting}
+func heldRecord(seen *situation, decision governance.Decision) ledger.Record {
+	record := ledger.Record{
+		State: ledger.Held, Reason: decision.Reason, Message: decision.Message, Selecting: decision.Selecting, NamespaceUID: seen.namespace.UID,
+	}
 	if len(decision.Owners) > 0 {
 		record.Baseline, record.AlsoHeld = decision.Owners[0], decision.Owners[1:]
 	}

@@ -38,7 +38,8 @@ func TestANamespaceIsProtectedAndThenLeftAlone(t *testing.T) {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
 	want := ledger.Record{
-		Baseline: "default", Generation: 3, UID: "b", NamespaceUID: "shop", Environment: "production", State: ledger.Synced, Selecting: []string{"default"},
+		Baseline: "default", Generation: 3, UID: "b", NamespaceUID: "shop", Environment: "production", State: ledger.Synced, Reached: true,
+		Selecting: []string{"default"},
 	}
 	if diff := cmp.Diff(want, got.record); diff != "" || got.err != nil || got.again != 0 {
 		t.Errorf("error %v, again in %s, record (-want +got):\n%s", got.err, got.again, diff)
@@ -382,13 +383,13 @@ func TestRelease(t *testing.T) {
 		},
 		"the API server cannot be asked: everything stays": {
 			baseline: deleting(), refuse: map[string]error{readLive: apierrors.NewServiceUnavailable("down")},
-			want:    ledger.Record{Baseline: "default", State: ledger.Held, Reason: v1alpha1.ReasonUnconfirmed, Selecting: selecting},
+			want:    ledger.Record{Baseline: "default", NamespaceUID: "shop", State: ledger.Held, Reason: v1alpha1.ReasonUnconfirmed, Selecting: selecting},
 			wantErr: true, wantLeft: all,
 		},
 		"in Audit everything stays": {
 			baseline: enforcing().Mode(v1alpha1.ModeAudit).Obj(), wantLeft: all,
 			want: ledger.Record{
-				Baseline: "default", State: ledger.Held, Reason: v1alpha1.ReasonBaselineInAudit, Selecting: selecting,
+				Baseline: "default", NamespaceUID: "shop", State: ledger.Held, Reason: v1alpha1.ReasonBaselineInAudit, Selecting: selecting,
 				Rehearsed: []ledger.Rehearsed{{Baseline: "default", Effect: ledger.Leave}},
 			},
 		},

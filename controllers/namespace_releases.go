@@ -33,10 +33,15 @@ func (r *namespaceReconciler) release(ctx context.Context, seen *situation, deci
 	switch {
 	case kept != "": // the watch tells when it is gone
 		record.Baseline, record.State, record.Reason, record.Message = decision.Owners[0], ledger.Held, v1alpha1.ReasonTerminatingPolicy, kept
-	case len(seen.inventory.Nameless()) > 0:
+	case len(seen.inventory.Nameless()) > 0, len(others(seen.inventory.Owners(), decision.Owners)) > 0:
 		return outcome{record: record, again: time.Nanosecond} // it is to be told what was left
 	}
 	return outcome{record: record}
+}
+
+// others returns the owners that are not among those who gave the namespace up.
+func others(owners, yielding []string) []string {
+	return slices.DeleteFunc(slices.Clone(owners), func(owner string) bool { return slices.Contains(yielding, owner) })
 }
 
 // noteReleased remembers from where policies were removed, to be told in an event.
@@ -114,7 +119,7 @@ func (r *namespaceReconciler) unconfirmed(seen *situation, decision governance.D
 	}
 	decision.Reason = v1alpha1.ReasonUnconfirmed
 	decision.Message = "could not confirm with the API server that the policies may go: " + err.Error()
-	return outcome{record: heldRecord(decision), err: err}
+	return outcome{record: heldRecord(seen, decision), err: err}
 }
 
 // keptPolicy describes the first of some policies that is deleted but kept by a finalizer; "" if none is.

@@ -215,3 +215,73 @@ func TestWhatAdmissionAltersIsToldInItsOwnWordsAfterAnotherRefusal(t *testing.T)
 		t.Errorf("%s: %q, want what admission does to %s", got.record.Reason, got.record.Message, deny)
 	}
 }
+
+// A change of a baseline is written over what it has left itself, so there is nothing to read first: in a large cluster that is half of
+// the requests.
+func TestAChangeOfTheBaselineReadsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	reads := s.countReads()
+	s.edit("default", otherPort)
+	if got := s.reconcile(); !slices.Equal(got.writes, []string{"update " + v1alpha1.AllowDNSName}) || got.record.State != ledger.Synced {
+		t.Errorf("writes %v, it is %q", got.writes, got.record.State)
+	}
+	if n := reads.policies.Load(); n > 0 {
+		t.Errorf("%d policies were read", n)
+	}
+}
+
+func otherPort(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.DNS.Static.Ports[0].Port = 5353 }
+
+// Where another client disputes the policies, they are read before they are replaced, whatever they are replaced for.
+func TestAChangeOfTheBaselineReadsWhatIsDisputed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.change(v1alpha1.DefaultDenyName, letIn)
+	s.reconcile()
+	reads := s.countReads()
+	s.edit("default", otherPort)
+	s.reconcile()
+	if reads.policies.Load() == 0 {
+		t.Error("nothing was read")
+	}
+}
+
+// While DNS is refused, a baseline that begins to deny egress does not cut it off; and a tenant who stops egress from being isolated
+// does not keep it open by that.
+func TestEgressWaitsForDNSOnlyWhereItWasOpen(t *testing.T) {
+	t.Parallel()
+	const deny = v1alpha1.DefaultDenyName
+	refusal := apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), v1alpha1.AllowDNSName, errors.New("no"))
+	ingressOnly := func(n *networkingv1.NetworkPolicy) {
+		n.Spec.PolicyTypes, n.Spec.Egress = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, nil
+	}
+
+	s := newSite(t, enforcing().Denying(v1alpha1.PolicyTypeIngress).Obj())
+	s.reconcile()
+	s.refuse["create "+v1alpha1.AllowDNSName] = refusal
+	s.edit("default", func(b *v1alpha1.ClusterNetworkBaseline) {
+		b.Spec.DefaultDeny.PolicyTypes = []v1alpha1.PolicyType{v1alpha1.PolicyTypeIngress, v1alpha1.PolicyTypeEgress}
+	})
+	for range 3 {
+		if got := s.reconcile(); slices.Contains(got.writes, "update "+deny) || got.record.State != ledger.Failed {
+			t.Errorf("edited: writes %v, it is %q; want nothing that cuts DNS", got.writes, got.record.State)
+		}
+	}
+
+	s = newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.refuse["create "+v1alpha1.AllowDNSName] = refusal
+	s.delete(v1alpha1.AllowDNSName)
+	s.change(deny, ingressOnly)
+	s.change(v1alpha1.EnvironmentIsolationName, ingressOnly)
+	for range 3 {
+		got := s.reconcile()
+		if !slices.Contains(got.writes, "update "+deny) || got.record.State != ledger.Failed {
+			t.Errorf("stripped: writes %v, it is %q; want egress closed", got.writes, got.record.State)
+		}
+		s.change(deny, ingressOnly)
+	}
+}

@@ -100,3 +100,27 @@ func TestAnOldRivalryIsForgotten(t *testing.T) {
 		t.Errorf("%+v, want it put back at once, as the first time", got)
 	}
 }
+
+// To put such a change back takes protection away, so it must be confirmed by the API server each time: a tenant must not be able to
+// have that done for each of his changes.
+func TestARivalThatIsolatesMoreCostsNoReadsOnceItIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	const deny = v1alpha1.DefaultDenyName
+	both := func(n *networkingv1.NetworkPolicy) {
+		n.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
+	}
+	s := newSite(t, enforcing().Denying(v1alpha1.PolicyTypeIngress).Obj())
+	s.reconcile()
+	for range 2 + rivalPatience {
+		s.change(deny, both)
+		s.reconcile()
+	}
+	s.change(deny, both)
+	reads := s.countReads()
+	if got := s.reconcile(); len(got.writes) > 0 || got.record.Reason != v1alpha1.ReasonContested {
+		t.Errorf("writes %v, reason %s; want it left alone", got.writes, got.record.Reason)
+	}
+	if n := reads.policies.Load(); n > 0 {
+		t.Errorf("%d policies were read live", n)
+	}
+}

@@ -44,6 +44,8 @@ type Record struct {
 	// Environment is the namespace's environment; "" for none.
 	Environment string
 	State       State
+	// Reached says that the namespace has been Synced since this was first asked for. The ledger itself keeps it.
+	Reached bool
 	// Reason and Message say why the namespace is Pending, Failed, Held or Contested.
 	Reason, Message string
 	// Contested says that somebody keeps changing the policies, although they are put back each time.
@@ -80,8 +82,12 @@ const (
 
 // SameTarget says whether two records ask for the same policies in the namespace.
 func (r Record) SameTarget(other Record) bool {
-	return r.Baseline == other.Baseline && r.Generation == other.Generation && r.UID == other.UID &&
-		r.NamespaceUID == other.NamespaceUID && r.Environment == other.Environment
+	return r.SameGovernor(other) && r.Generation == other.Generation && r.Environment == other.Environment
+}
+
+// SameGovernor reports whether two records are of one namespace under one baseline, whatever that asks for.
+func (r Record) SameGovernor(other Record) bool {
+	return r.Baseline == other.Baseline && r.UID == other.UID && r.NamespaceUID == other.NamespaceUID
 }
 
 // needsAttention says whether a record has something for a human to read.
@@ -227,6 +233,7 @@ func (l *Ledger) Record(namespace string, round uint64, record Record) {
 
 func (l *Ledger) put(namespace string, record Record, arrived bool) {
 	old, known := l.records[namespace]
+	record.Reached = record.State == Synced || known && old.Reached && old.SameTarget(record)
 	if known && record.State == Pending && old.State == Pending && !old.Since.IsZero() {
 		record.Since = old.Since
 	}
@@ -334,6 +341,14 @@ func (r Record) concerned() []string {
 		names = append(names, rehearsed.Baseline)
 	}
 	return names
+}
+
+// Owners returns the baselines that the policies of the namespace were made for.
+func (r *Record) Owners() []string {
+	if r.Baseline == "" {
+		return nil
+	}
+	return append([]string{r.Baseline}, r.AlsoHeld...)
 }
 
 // Governed reports whether a baseline governs the namespace.

@@ -234,7 +234,7 @@ func Converge(namespace string, desired []policy.Desired, inventory Inventory, s
 			continue
 		}
 		step.Blind = step.Operation == Update && found.Plain
-		if step.Operation == Create && name != needs && isolates(step.Desired.Policy)&Egress != 0 {
+		if step.Operation != Recreate && name != needs && isolates(step.Desired.Policy)&Egress != 0 {
 			step.Needs = needs
 		}
 		writes = append(writes, step)
@@ -255,13 +255,16 @@ func operation(desired policy.Desired, found Observed, exists bool) Operation {
 	return ""
 }
 
-// needed returns the policy that what isolates egress has to wait for: that for DNS, where it is not there and nothing isolates egress
-// yet; "" for none.
+// needed returns the policy that what isolates egress has to wait for: that for DNS, where nothing isolates egress yet; "" for none.
 func needed(desired []policy.Desired, inventory Inventory) string {
 	wanted := slices.ContainsFunc(desired, func(d policy.Desired) bool { return d.Policy.Name == v1alpha1.AllowDNSName })
-	if !wanted || inventory[v1alpha1.AllowDNSName].Living() ||
-		inventory[v1alpha1.DefaultDenyName].Living() || inventory[v1alpha1.EnvironmentIsolationName].Living() {
+	if !wanted {
 		return ""
+	}
+	for _, found := range inventory {
+		if found.Living() && found.Isolates&Egress != 0 {
+			return ""
+		}
 	}
 	return v1alpha1.AllowDNSName
 }

@@ -90,7 +90,7 @@ func run(o *options) error {
 	}
 	config.UserAgent = userAgent
 	config.DisableCompression = true // within a cluster, compressing what is watched costs more than sending it
-	if o.leaderElect { // it ends when it has failed to renew its lease for so long, and must not write after that either
+	if o.leaderElect {               // it ends when it has failed to renew its lease for so long, and must not write after that either
 		config.Wrap(fence.New(o.operatorNamespace, leaseName, o.renewDeadline).Wrap)
 	}
 	mgr, err := ctrl.NewManager(config, o.manager())

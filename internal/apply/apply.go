@@ -149,11 +149,8 @@ func inNamespace(step *plan.Step) *networkingv1.NetworkPolicy {
 func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error) {
 	if step.Blind {
 		written, err := e.replaceUnread(ctx, step)
-		switch {
-		case err == nil:
-			return written, verify(step, written.Object)
-		case !apierrors.IsConflict(err) && !apierrors.IsNotFound(err): // those say that something else lies there now
-			return nil, err
+		if !passed(err) {
+			return written, err
 		}
 	}
 	written, err := e.replace(ctx, step, true)
@@ -169,6 +166,9 @@ func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error
 	return written, verify(step, written.Object)
 }
 
+// passed reports whether a refusal says that the state which a write was meant for has passed.
+func passed(err error) bool { return apierrors.IsConflict(err) || apierrors.IsNotFound(err) }
+
 // replaceUnread puts the desired state over exactly what the plan saw, without reading it first.
 func (e *Executor) replaceUnread(ctx context.Context, step *plan.Step) (*Written, error) {
 	object := inNamespace(step)
@@ -177,7 +177,7 @@ func (e *Executor) replaceUnread(ctx context.Context, step *plan.Step) (*Written
 		return nil, err
 	}
 	harmless := step.Found.SpecHash == step.Desired.Hash && step.Found.Owner == step.Owner()
-	return &Written{Operation: plan.Update, Object: object, Found: step.Found, Harmless: harmless}, nil
+	return &Written{Operation: plan.Update, Object: object, Found: step.Found, Harmless: harmless}, verify(step, object)
 }
 
 // recreate takes the finalizers off a policy that is being deleted, but those of known network plugins, and creates it again.

@@ -233,9 +233,8 @@ func (l *Ledger) Record(namespace string, round uint64, record Record) {
 
 func (l *Ledger) put(namespace string, record Record, arrived bool) {
 	old, known := l.records[namespace]
-	record.Reached = record.State == Synced || known && old.Reached && old.SameTarget(record)
-	if known && record.State == Pending && old.State == Pending && !old.Since.IsZero() {
-		record.Since = old.Since
+	if record.Reached = record.State == Synced; known {
+		record.follow(old)
 	}
 	if known && equal(*old, record) {
 		if arrived {
@@ -249,6 +248,14 @@ func (l *Ledger) put(namespace string, record Record, arrived bool) {
 		l.notify(old, &record)
 	} else {
 		l.notify(&record)
+	}
+}
+
+// follow takes over from the record before what is still so.
+func (r *Record) follow(old *Record) {
+	r.Reached = r.Reached || old.Reached && old.SameTarget(*r)
+	if r.State == Pending && old.State == Pending && !old.Since.IsZero() {
+		r.Since = old.Since
 	}
 }
 

@@ -9,10 +9,13 @@ import (
 )
 
 const (
-	// healthyLane is how many namespaces are worked on at once. A reconcile waits for the API server nearly all of its time. Where that
-	// is busy, more writes side by side only make each of them slower, and with them those of a new namespace that overtakes all others
-	// in the queue. See docs/decisions/2026-11-25-sixteen-workers.md.
-	healthyLane = 16
+	// urgentLane is how many of the namespaces that are new, or were changed, are worked on at once. A reconcile waits for the API server
+	// nearly all of its time; where that is busy, more writes side by side only make each of them slower. See
+	// docs/decisions/2026-11-25-sixteen-workers.md.
+	urgentLane = 16
+	// patientLane is how many of those that follow an edit of a baseline are worked on at once: so few that a new namespace hardly
+	// notices them. See docs/decisions/2026-12-01-lanes.md.
+	patientLane = 8
 	// hangingLane is how many more may wait for an API server that does not answer: they cost it nothing that others need. When it is
 	// full, the one that has waited longest gives way.
 	hangingLane = 48
@@ -23,7 +26,7 @@ const (
 	// milliseconds, so that it is enough for hundreds a second.
 	contestedLane = 4
 	// namespaceWorkers is enough for all lanes, so that no lane takes the workers of another.
-	namespaceWorkers = healthyLane + hangingLane + slowLane + contestedLane
+	namespaceWorkers = urgentLane + patientLane + hangingLane + slowLane + contestedLane
 
 	// hangsAfter is how long a healthy reconcile takes at most: many times as long as one takes in a burst, and short enough that a
 	// namespace behind three dozen hanging ones is still protected within a second.
@@ -42,8 +45,7 @@ type lanes struct {
 	mu        sync.Mutex
 	passes    map[*pass]struct{}
 	in        [contestedLaneKind + 1]int
-	urgent    []chan struct{} // waiting for the healthy lane, before those that are not urgent
-	patient   []chan struct{}
+	waiting   [patientLaneKind + 1][]chan struct{}
 	slow      map[string]struct{} // namespaces that hung the last time
 	now       func() time.Time
 	afterFunc func(time.Duration, func()) *time.Timer
@@ -52,7 +54,8 @@ type lanes struct {
 type laneKind int
 
 const (
-	healthyLaneKind laneKind = iota
+	urgentLaneKind laneKind = iota
+	patientLaneKind
 	hangingLaneKind
 	slowLaneKind
 	contestedLaneKind
@@ -77,7 +80,7 @@ func newLanes() *lanes {
 }
 
 // enter takes a place for a namespace. Where the lane of slow or contested namespaces is full, it returns how long to stay away instead;
-// the healthy lane is waited for, and urgent namespaces come first. Leave must be called on the pass, and the context be used.
+// the other lanes are waited for. Leave must be called on the pass, and the context be used.
 func (l *lanes) enter(ctx context.Context, namespace string, contested, urgent bool) (context.Context, *pass, time.Duration) {
 	l.mu.Lock()
 	_, slow := l.slow[namespace]
@@ -94,20 +97,23 @@ func (l *lanes) enter(ctx context.Context, namespace string, contested, urgent b
 		return ctx, nil, firstRetry
 	case contested:
 		return l.admit(ctx, namespace, contestedLaneKind)
-	case l.in[healthyLaneKind] < healthyLane:
-		return l.admit(ctx, namespace, healthyLaneKind)
+	case urgent:
+		return l.await(ctx, namespace, urgentLaneKind, urgentLane)
 	}
-	turn := make(chan struct{})
-	if urgent {
-		l.urgent = append(l.urgent, turn)
-	} else {
-		l.patient = append(l.patient, turn)
+	return l.await(ctx, namespace, patientLaneKind, patientLane)
+}
+
+// await is called with the lock held, and gives it up.
+func (l *lanes) await(ctx context.Context, namespace string, lane laneKind, places int) (context.Context, *pass, time.Duration) {
+	if l.in[lane] >= places {
+		turn := make(chan struct{})
+		l.waiting[lane] = append(l.waiting[lane], turn)
+		l.mu.Unlock()
+		<-turn // soon: what holds a place there gives it up after hangsAfter
+		l.mu.Lock()
+		l.in[lane]-- // the place was handed on with the turn
 	}
-	l.mu.Unlock()
-	<-turn // soon: what holds a place there gives it up after hangsAfter
-	l.mu.Lock()
-	l.in[healthyLaneKind]-- // the place was handed on with the turn
-	return l.admit(ctx, namespace, healthyLaneKind)
+	return l.admit(ctx, namespace, lane)
 }
 
 // admit is called with the lock held, and gives it up.
@@ -183,14 +189,10 @@ func (p *pass) leave() {
 }
 
 func (l *lanes) vacate(lane laneKind) {
-	if lane == healthyLaneKind {
-		for _, waiting := range []*[]chan struct{}{&l.urgent, &l.patient} {
-			if len(*waiting) > 0 {
-				close((*waiting)[0])
-				*waiting = (*waiting)[1:]
-				return // the place is handed on
-			}
-		}
+	if int(lane) < len(l.waiting) && len(l.waiting[lane]) > 0 {
+		close(l.waiting[lane][0])
+		l.waiting[lane] = l.waiting[lane][1:]
+		return // the place is handed on
 	}
 	l.in[lane]--
 }

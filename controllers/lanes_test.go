@@ -20,7 +20,7 @@ func entered(t *testing.T, l *lanes, count int, name string, contested bool) []*
 	t.Helper()
 	var passes []*pass
 	for i := range count {
-		_, p, wait := l.enter(t.Context(), fmt.Sprintf("%s-%d", name, i), contested, false)
+		_, p, wait := l.enter(t.Context(), fmt.Sprintf("%s-%d", name, i), contested, true)
 		if p == nil {
 			t.Fatalf("%s-%d has to stay away for %s", name, i, wait)
 		}
@@ -65,51 +65,62 @@ func slowed(t *testing.T, count int, name string) *lanes {
 	return l
 }
 
-func TestTheHealthyLaneServesTheUrgentFirst(t *testing.T) {
+func TestEachLaneServesInTurnAndNoneWaitsForTheOther(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := newLanes()
-		holders := entered(t, l, healthyLane, "busy", false)
-		var mu sync.Mutex
-		var order []string
-		for _, waiting := range []struct {
-			name   string
-			urgent bool
-		}{{"patient-1", false}, {"patient-2", false}, {"urgent-1", true}, {"patient-3", false}, {"urgent-2", true}} {
-			go func() {
-				_, p, _ := l.enter(t.Context(), waiting.name, false, waiting.urgent)
+	for _, test := range []struct {
+		urgent bool
+		lane   laneKind
+		places int
+	}{{true, urgentLaneKind, urgentLane}, {false, patientLaneKind, patientLane}} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLanes()
+			enter := func(name string, urgent bool) *pass {
+				_, p, _ := l.enter(t.Context(), name, false, urgent)
+				return p
+			}
+			var holders []*pass
+			for i := range test.places {
+				holders = append(holders, enter(fmt.Sprintf("busy-%d", i), test.urgent))
+			}
+			var mu sync.Mutex
+			var order []string
+			for _, name := range []string{"first", "second", "third"} {
+				go func() {
+					p := enter(name, test.urgent)
+					mu.Lock()
+					order = append(order, name)
+					mu.Unlock()
+					defer p.leave()
+					<-t.Context().Done()
+				}()
+				synctest.Wait() // so that they come in this order
+			}
+			if in := lanesOf(l); in[test.lane] != test.places || len(order) > 0 {
+				t.Errorf("%d are worked on and %v besides, want %d", in[test.lane], order, test.places)
+			}
+			leave(enter("of the other lane", !test.urgent))
+			for i, want := range []string{"first", "second", "third"} {
+				leave(holders[i])
+				synctest.Wait()
 				mu.Lock()
-				order = append(order, waiting.name)
+				if len(order) != i+1 || order[i] != want {
+					t.Errorf("in turn are %v, want %s at the end", order, want)
+				}
 				mu.Unlock()
-				defer p.leave()
-				<-t.Context().Done()
-			}()
-			synctest.Wait() // so that they come in this order
-		}
-		if in := lanesOf(l); in[healthyLaneKind] != healthyLane || len(order) > 0 {
-			t.Errorf("%d are worked on and %v besides, want %d", in[healthyLaneKind], order, healthyLane)
-		}
-		for i, want := range []string{"urgent-1", "urgent-2", "patient-1", "patient-2", "patient-3"} {
-			leave(holders[i])
-			synctest.Wait()
-			mu.Lock()
-			if len(order) != i+1 || order[i] != want {
-				t.Errorf("in turn are %v, want %s at the end", order, want)
+				if in := lanesOf(l); in[test.lane] != test.places {
+					t.Errorf("%d are worked on, want %d", in[test.lane], test.places)
+				}
 			}
-			mu.Unlock()
-			if in := lanesOf(l); in[healthyLaneKind] != healthyLane {
-				t.Errorf("%d are worked on, want %d", in[healthyLaneKind], healthyLane)
-			}
-		}
-		leave(holders[5:]...)
-	})
+			leave(holders[3:]...)
+		})
+	}
 }
 
 func TestWhatHangsMakesRoomForTheHealthy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLanes()
-		hanging := entered(t, l, healthyLane, "hanging", false)
+		hanging := entered(t, l, urgentLane, "hanging", false)
 		var told atomic.Int32
 		hanging[0].whenHanging(func() { told.Add(1) })
 		hanging[1].whenHanging(func() { t.Error("told of a hang that is over") })
@@ -117,21 +128,21 @@ func TestWhatHangsMakesRoomForTheHealthy(t *testing.T) {
 
 		time.Sleep(hangsAfter - 1)
 		synctest.Wait()
-		if in := lanesOf(l); in[healthyLaneKind] != healthyLane || told.Load() > 0 {
+		if in := lanesOf(l); in[urgentLaneKind] != urgentLane || told.Load() > 0 {
 			t.Errorf("before %s: %v, told %d times", hangsAfter, in, told.Load())
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if in := lanesOf(l); in[hangingLaneKind] != healthyLane || in[healthyLaneKind] != 0 || told.Load() != 1 {
+		if in := lanesOf(l); in[hangingLaneKind] != urgentLane || in[urgentLaneKind] != 0 || told.Load() != 1 {
 			t.Errorf("after %s: %v, told %d times; want all moved away, and told once", hangsAfter, in, told.Load())
 		}
-		leave(entered(t, l, healthyLane, "healthy", false)...)
+		leave(entered(t, l, urgentLane, "healthy", false)...)
 		leave(hanging...)
 		if in := lanesOf(l); len(in) > 0 {
 			t.Errorf("in the end: %v", in)
 		}
-		if len(l.slow) != healthyLane {
-			t.Errorf("%d are known to hang, want %d", len(l.slow), healthyLane)
+		if len(l.slow) != urgentLane {
+			t.Errorf("%d are known to hang, want %d", len(l.slow), urgentLane)
 		}
 	})
 }
@@ -143,11 +154,11 @@ func TestTheLongestGivesWayWhereTooManyHang(t *testing.T) {
 		var hanging []*pass
 		var contexts []context.Context
 		hang := func(name string) {
-			ctx, p, _ := l.enter(t.Context(), name, false, false)
+			ctx, p, _ := l.enter(t.Context(), name, false, true)
 			hanging, contexts = append(hanging, p), append(contexts, ctx)
 		}
-		for batch := range hangingLane / healthyLane {
-			for i := range healthyLane {
+		for batch := range hangingLane / urgentLane {
+			for i := range urgentLane {
 				time.Sleep(time.Millisecond) // so that there is a longest
 				hang(fmt.Sprintf("%d-%d", batch, i))
 			}
@@ -157,7 +168,7 @@ func TestTheLongestGivesWayWhereTooManyHang(t *testing.T) {
 		if in := lanesOf(l); in[hangingLaneKind] != hangingLane {
 			t.Fatalf("%v, want the lane of the hanging full", in)
 		}
-		for range healthyLane {
+		for range urgentLane {
 			hang("more")
 		}
 		ended := func() (count int) {
@@ -178,7 +189,7 @@ func TestTheLongestGivesWayWhereTooManyHang(t *testing.T) {
 		time.Sleep(2 * hangsAfter)
 		synctest.Wait()
 		count := ended()
-		if count == 0 || count > healthyLane {
+		if count == 0 || count > urgentLane {
 			t.Fatalf("%d gave way, want one for each that hangs at most", count)
 		}
 		for i, ctx := range contexts {
@@ -219,7 +230,7 @@ func TestSlowNamespacesAreTriedFewAtATime(t *testing.T) {
 				if p != nil || wait != test.wantWait {
 					t.Errorf("another one is let in: %t, or stays away for %s; want %s", p != nil, wait, test.wantWait)
 				}
-				leave(entered(t, l, healthyLane, "healthy", false)...)
+				leave(entered(t, l, urgentLane, "healthy", false)...)
 				time.Sleep(hangsAfter)
 				synctest.Wait()
 				if in := lanesOf(l); in[slowLaneKind] != slowLane {
@@ -235,7 +246,7 @@ func TestASlowNamespaceIsHealthyAgainOnceItIsQuick(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := slowed(t, 2, "slow")
-		_, p, _ := l.enter(t.Context(), "slow-0-0", false, false)
+		_, p, _ := l.enter(t.Context(), "slow-0-0", false, true)
 		time.Sleep(hangsAfter - 1)
 		p.leave()
 		if _, slow := l.slow["slow-0-0"]; slow || len(l.slow) != 1 {
@@ -245,8 +256,8 @@ func TestASlowNamespaceIsHealthyAgainOnceItIsQuick(t *testing.T) {
 		if len(l.slow) != 0 {
 			t.Errorf("slow are %v, want none", l.slow)
 		}
-		_, p, _ = l.enter(t.Context(), "slow-0-0", false, false)
-		if p.lane != healthyLaneKind {
+		_, p, _ = l.enter(t.Context(), "slow-0-0", false, true)
+		if p.lane != urgentLaneKind {
 			t.Errorf("it is in lane %d", p.lane)
 		}
 		p.leave()
@@ -266,7 +277,7 @@ func TestContestedNamespacesShareAFewPlaces(t *testing.T) {
 		if _, p, wait := l.enter(t.Context(), "one-more", true, true); p != nil || wait != firstRetry {
 			t.Errorf("another one is let in: %t, or stays away for %s; want %s", p != nil, wait, firstRetry)
 		}
-		leave(entered(t, l, healthyLane, "healthy", false)...)
+		leave(entered(t, l, urgentLane, "healthy", false)...)
 		leave(passes[0])
 		leave(entered(t, l, 1, "one-more", true)...)
 
@@ -288,7 +299,7 @@ func TestLivenessFailsOnlyWhereAReconcileDoesNotEnd(t *testing.T) {
 		}
 		stuck := entered(t, l, 1, "stuck", false)
 		time.Sleep(stuckAfter)
-		passing := entered(t, l, healthyLane, "busy", false)
+		passing := entered(t, l, urgentLane, "busy", false)
 		if err := l.check(); err != nil {
 			t.Errorf("after %s: %v", stuckAfter, err)
 		}
@@ -309,7 +320,7 @@ func TestLivenessFailsOnlyWhereAReconcileDoesNotEnd(t *testing.T) {
 
 func TestThereAreWorkersForEveryLane(t *testing.T) {
 	t.Parallel()
-	if namespaceWorkers < healthyLane+hangingLane+slowLane+contestedLane {
+	if namespaceWorkers < urgentLane+patientLane+hangingLane+slowLane+contestedLane {
 		t.Errorf("%d workers: one lane would take those of another", namespaceWorkers)
 	}
 }
@@ -319,16 +330,18 @@ func TestALeftPlaceIsHandedOnOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLanes()
 		var workers sync.WaitGroup
-		worked, most := 0, 0
+		worked, most := 0, [2]int{}
 		var mu sync.Mutex
-		for worker := range 4 * healthyLane {
+		for worker := range 4 * urgentLane {
 			workers.Go(func() {
 				for range 10 {
-					_, p, _ := l.enter(t.Context(), fmt.Sprintf("n%d", worker), false, worker%3 == 0)
+					_, p, _ := l.enter(t.Context(), fmt.Sprintf("n%d", worker), false, worker%3 > 0)
 					mu.Lock()
 					worked++
 					l.mu.Lock()
-					most = max(most, l.in[healthyLaneKind])
+					for lane := range most {
+						most[lane] = max(most[lane], l.in[lane])
+					}
 					l.mu.Unlock()
 					mu.Unlock()
 					time.Sleep(time.Millisecond)
@@ -337,8 +350,9 @@ func TestALeftPlaceIsHandedOnOnce(t *testing.T) {
 			})
 		}
 		workers.Wait()
-		if in := lanesOf(l); len(in) > 0 || worked != 40*healthyLane || most != healthyLane || len(l.urgent)+len(l.patient) > 0 {
-			t.Errorf("worked on were %d, %d at once, and %v are left; want %d, %d and none", worked, most, in, 40*healthyLane, healthyLane)
+		want := [2]int{urgentLaneKind: urgentLane, patientLaneKind: patientLane}
+		if in := lanesOf(l); len(in) > 0 || worked != 40*urgentLane || most != want || len(l.waiting[0])+len(l.waiting[1]) > 0 {
+			t.Errorf("worked on were %d, %d at once, and %v are left; want %d, %d and none", worked, most, in, 40*urgentLane, want)
 		}
 	})
 }

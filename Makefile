@@ -152,12 +152,14 @@ bench: ## Run the benchmarks, with allocations.
 
 # How many namespaces bench-scale measures with.
 N ?= 1000
+# How often bench-scale measures everything.
+RUNS ?= 1
 
 # On an idle machine: everything else that runs is in the figures. `bin/bench-scale -docs` writes docs/performance.md from all results.
 .PHONY: bench-scale
 bench-scale: manager control-plane ## Measure the manager beside two bare reactors with N=1000 namespaces; results go to bin/bench/.
 	@$(GO) build -o bin/bench-scale ./test/bench
-	@bin/bench-scale -n $(N)
+	@bin/bench-scale -n $(N) -runs $(RUNS)
 
 ##@ Checks
 

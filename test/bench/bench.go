@@ -17,17 +17,41 @@ var notMeasured = []string{
 	"Real nodes and packets: the times are until the API server has the policies, not until a network plugin enforces them.",
 	"The floor of repairs and of a change of the spec: a bare reactor does neither.",
 	"Live heap of the reactors: they export no metrics. Their peak RSS is measured.",
-	"Several runs: each figure is of one run, so small differences between two of them mean little.",
 }
 
-// bench measures all tools, shows what came of it, and keeps it.
+// bench measures all tools, as often as it is told to, shows what came of it, and keeps it.
 func bench(ctx context.Context, o *options) error {
 	screen := newScreen()
-	result := report.Result{Namespaces: o.namespaces, Rate: o.rate, Began: time.Now().UTC(), NotMeasured: notMeasured}
 	screen.line(fmt.Sprintf("Measuring netbaseline and two bare reactors with %d namespaces; each has two control planes to itself, one after the other.", o.namespaces))
+	var runs report.Series
+	var paths []string
+	for number := range o.runs {
+		result, err := measureAll(ctx, o, screen, number+1)
+		if err != nil {
+			return err
+		}
+		path, err := result.Write(o.results)
+		if err != nil {
+			return err
+		}
+		runs, paths = append(runs, *result), append(paths, path)
+	}
+	show(screen, runs)
+	plots, err := report.PlotAll(o.results, o.results)
+	if err != nil {
+		return err
+	}
+	screen.line("")
+	screen.line("Written: " + strings.Join(append(paths, plots...), ", "))
+	return nil
+}
+
+// measureAll measures each tool once.
+func measureAll(ctx context.Context, o *options, screen *screen, run int) (*report.Result, error) {
+	result := &report.Result{Namespaces: o.namespaces, Foreign: o.foreign, Run: run, Rate: o.rate, Began: time.Now().UTC(), NotMeasured: notMeasured}
 	var err error
 	if result.Machine, err = describeMachine(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	for name, start := range tools() {
 		if o.only != "" && o.only != name {
@@ -35,23 +59,12 @@ func bench(ctx context.Context, o *options) error {
 		}
 		measured, err := benchTool(ctx, o, screen, name, start)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		result.Tools = append(result.Tools, measured)
 	}
 	result.Seconds = time.Since(result.Began).Seconds()
-	path, err := result.Write(o.results)
-	if err != nil {
-		return err
-	}
-	show(screen, &result)
-	plots, err := report.PlotAll(o.results, o.results)
-	if err != nil {
-		return err
-	}
-	screen.line("")
-	screen.line("Written: " + strings.Join(append([]string{path}, plots...), ", "))
-	return nil
+	return result, nil
 }
 
 // tools yields what is measured, the floors first.
@@ -97,17 +110,17 @@ func (s *session) existingAndUpkeep(ctx context.Context) error {
 	return s.upkeep(ctx)
 }
 
-func show(screen *screen, result *report.Result) {
+func show(screen *screen, runs report.Series) {
 	screen.line("")
-	for _, line := range report.Aligned(result.Table()) {
+	for _, line := range report.Aligned(runs.Table()) {
 		screen.line("  " + line)
 	}
 	screen.line("")
-	for _, line := range report.Aligned(report.VerdictRows(result.Verdicts())) {
+	for _, line := range report.Aligned(runs.VerdictRows()) {
 		screen.line("  " + line)
 	}
 	screen.line("")
-	for _, missing := range result.NotMeasured {
+	for _, missing := range notMeasured {
 		screen.line("  not measured: " + missing)
 	}
 }

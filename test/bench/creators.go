@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -32,6 +33,34 @@ func namespaceName(phase string, number int) string { return fmt.Sprintf("%s-%05
 // createAll creates namespaces as fast as it can.
 func createAll(ctx context.Context, admin client.Client, phase string, count int) error {
 	return inParallel(creators, count, func(number int) error { return admin.Create(ctx, newNamespace(phase, number)) })
+}
+
+// foreignNamespaces is how many namespaces the policies of others lie in: so few that the namespaces themselves do not count.
+const foreignNamespaces = 50
+
+// createForeign creates policies of others. The baseline does not select their namespaces.
+func createForeign(ctx context.Context, admin client.Client, count int) error {
+	if count == 0 {
+		return nil
+	}
+	namespace := func(number int) string { return fmt.Sprintf("foreign-%02d", number%foreignNamespaces) }
+	err := inParallel(creators, foreignNamespaces, func(number int) error {
+		return admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace(number)}})
+	})
+	if err != nil {
+		return err
+	}
+	return inParallel(creators, count, func(number int) error {
+		return admin.Create(ctx, &networkingv1.NetworkPolicy{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace(number), Name: fmt.Sprintf("allow-%05d", number)},
+			Spec: networkingv1.NetworkPolicySpec{
+				PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": fmt.Sprintf("app-%05d", number)}},
+				Ingress: []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{
+					{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "web"}}},
+				}}},
+			},
+		})
+	})
 }
 
 // inParallel calls work with each number below count.

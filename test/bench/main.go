@@ -37,6 +37,8 @@ type options struct {
 	repairs    int
 	singles    int
 	idle       time.Duration
+	foreign    int
+	runs       int
 	results    string
 	only       string
 }
@@ -61,6 +63,8 @@ func run(ctx context.Context, arguments []string) int {
 	flags.IntVar(&o.repairs, "repairs", 100, "How many policies are deleted, and then opened, at once.")
 	flags.IntVar(&o.singles, "singles", 20, "How many policies are deleted or opened one after the other.")
 	flags.DurationVar(&o.idle, "idle", time.Minute, "How long the manager is watched at rest.")
+	flags.IntVar(&o.foreign, "foreign", 0, "How many policies of others lie in namespaces that no baseline selects.")
+	flags.IntVar(&o.runs, "runs", 1, "How often everything is measured; the results are shown as median, least and most.")
 	flags.StringVar(&o.results, "results", harness.RepositoryPath("bin/bench"), "The folder of results.")
 	flags.StringVar(&o.only, "only", "", "Measure this tool alone, such as netbaseline, and compare it with nothing; for a quick look.")
 	docs := flags.Bool("docs", false, "Measure nothing: write docs/performance.md and its plots from the results.")

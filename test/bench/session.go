@@ -52,6 +52,10 @@ func (s *session) open(ctx context.Context, start starter, fail func(error)) err
 	if err != nil {
 		return err
 	}
+	s.screen.busy(s.name, "policies of others")
+	if err := createForeign(ctx, s.admin, s.options.foreign); err != nil {
+		return err
+	}
 	s.observer = observer.New(baseline().Obj())
 	if err := s.observer.Watch(ctx, reader, fail); err != nil {
 		return err

@@ -7,12 +7,21 @@ import (
 	"strings"
 )
 
-// VerdictRows returns verdicts as rows of cells; the first row is the head.
-func VerdictRows(verdicts []Verdict) [][]string {
+// VerdictRows returns the verdicts of all runs as rows of cells; the first row is the head.
+func (s Series) VerdictRows() [][]string {
 	rows := [][]string{{"", "what", "aim", "measured"}}
-	for i := range verdicts {
-		v := &verdicts[i]
-		rows = append(rows, []string{v.Mark(), v.What, v.Aim, v.Got})
+	for _, runs := range s.Verdicts() {
+		var marks, got string
+		for i := range runs {
+			if i > 0 && runs[i].Judged {
+				got += " · "
+			}
+			marks += runs[i].Mark()
+			if runs[i].Judged || i == 0 {
+				got += runs[i].Got
+			}
+		}
+		rows = append(rows, []string{marks, runs[0].What, runs[0].Aim, got})
 	}
 	return rows
 }
@@ -69,7 +78,7 @@ func WriteDocs(results, docs string) error {
 }
 
 // Markdown shows results as a document, the largest first.
-func Markdown(results []Result) string {
+func Markdown(results []Series) string {
 	var text strings.Builder
 	text.WriteString(introduction)
 	text.WriteString("![latency](performance/latency.svg)\n\n![memory](performance/memory.svg)\n")
@@ -78,21 +87,25 @@ func Markdown(results []Result) string {
 	}
 	text.WriteString(causes)
 	text.WriteString("\n## Not measured\n\n")
-	for _, missing := range results[len(results)-1].NotMeasured {
+	for _, missing := range results[len(results)-1][0].NotMeasured {
 		text.WriteString("- " + missing + "\n")
 	}
 	return text.String()
 }
 
-func (r *Result) markdown(text *strings.Builder) {
+func (s Series) markdown(text *strings.Builder) {
+	r := &s[0]
 	m := &r.Machine
-	fmt.Fprintf(text, "\n## %s namespaces\n\n", grouped(r.Namespaces))
-	fmt.Fprintf(text, "%s, revision %s, %d cores (%s), %d MiB, Linux %s, %s, %s, %s. Load average at the start %.2f; the run took %.0f s.\n\n",
-		r.Began.Format("2006-01-02 15:04 MST"), m.Revision, m.Cores, m.CPU, m.MemoryMiB, m.Kernel, m.Go, m.Kubernetes, m.Etcd, m.LoadAverage, r.Seconds)
-	markdownTable(text, VerdictRows(r.Verdicts()))
+	fmt.Fprintf(text, "\n## %s namespaces", grouped(r.Namespaces))
+	if r.Foreign > 0 {
+		fmt.Fprintf(text, " beside %s policies of others", grouped(r.Foreign))
+	}
+	fmt.Fprintf(text, "\n\n%s, revision %s, %d cores (%s), %d MiB, Linux %s, %s, %s, %s. Runs: %d, the first with a load average of %.2f at its start and in %.0f s.\n\n",
+		r.Began.Format("2006-01-02 15:04 MST"), m.Revision, m.Cores, m.CPU, m.MemoryMiB, m.Kernel, m.Go, m.Kubernetes, m.Etcd, len(s), m.LoadAverage, r.Seconds)
+	markdownTable(text, s.VerdictRows())
 	text.WriteString("\n")
-	markdownTable(text, r.Table())
-	fmt.Fprintf(text, "\nRequests of netbaseline:\n\n")
+	markdownTable(text, s.Table())
+	fmt.Fprintf(text, "\nRequests of netbaseline in the first run:\n\n")
 	rows := [][]string{{"phase", "namespaces", "window", "requests", "of others"}}
 	for _, phase := range []string{Paced, Burst, Existing, Rest, Roll, RepairSingle, RepairDeleted, RepairOpened, Idle, Restart} {
 		if p, ok := r.Of(Netbaseline, phase); ok {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -79,7 +80,7 @@ func PlotAll(results, directory string) ([]string, error) {
 	return paths, nil
 }
 
-func (p *picture) draw(results []Result, path string) error {
+func (p *picture) draw(results []Series, path string) error {
 	const width, height = 8 * vg.Inch, 4.5 * vg.Inch
 	drawing := plot.New()
 	drawing.Title.Text, drawing.X.Label.Text, drawing.Y.Label.Text = p.title, "namespaces", p.unit
@@ -89,8 +90,14 @@ func (p *picture) draw(results []Result, path string) error {
 	for i, curve := range p.curves {
 		points := plotter.XYs{}
 		for j := range results {
-			if value, ok := curve.read(&results[j]); ok {
-				points = append(points, plotter.XY{X: float64(results[j].Namespaces), Y: value})
+			var values []float64
+			for run := range results[j] {
+				if value, ok := curve.read(&results[j][run]); ok {
+					values = append(values, value)
+				}
+			}
+			if slices.Sort(values); len(values) > 0 && results[j][0].Foreign == 0 {
+				points = append(points, plotter.XY{X: float64(results[j][0].Namespaces), Y: median(values)})
 			}
 		}
 		if len(points) == 0 {

@@ -11,13 +11,13 @@ import (
 
 // run returns a small run in which netbaseline takes so many times as long as the parallel reactor.
 func run(times float64) *Result {
-	paced := func(p99 float64) map[string]Phase {
+	paced := func(p50 float64) map[string]Phase {
 		return map[string]Phase{Paced: {
-			Namespaces: 10, WindowSeconds: 3, Latency: &measure.Distribution{Count: 10, P99: p99},
+			Namespaces: 10, WindowSeconds: 3, Latency: &measure.Distribution{Count: 10, P50: p50},
 			Requests: map[string]int{"create networkpolicies": 30, "update clusternetworkbaselines/status": 3, "update leases": 2, "watch namespaces": 1},
 		}}
 	}
-	return &Result{Namespaces: 10, Tools: []Tool{
+	return &Result{Namespaces: 10, Run: 1, Tools: []Tool{
 		{Name: Parallel, Phases: paced(0.1)},
 		{Name: Netbaseline, Phases: paced(0.1 * times)},
 	}}
@@ -35,7 +35,7 @@ func verdict(t *testing.T, result *Result, what string) Verdict {
 }
 
 func TestVerdictsAgainstTheFloor(t *testing.T) {
-	const what = "new namespace, paced, p99"
+	const what = "new namespace, paced, p50"
 	for name, test := range map[string]struct {
 		result *Result
 		want   string
@@ -75,7 +75,7 @@ func TestWhatIsNoWriteOfItsOwn(t *testing.T) {
 
 func TestTheTableLeavesOutWhatNobodyMeasured(t *testing.T) {
 	var names []string
-	for _, row := range run(1).Table() {
+	for _, row := range (Series{*run(1)}).Table() {
 		names = append(names, row[0])
 	}
 	text := strings.Join(names, "\n")
@@ -94,11 +94,45 @@ func TestResultsAreReadAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Result{*want}, got); diff != "" {
+	if diff := cmp.Diff([]Series{{*want}}, got); diff != "" {
 		t.Error(diff)
 	}
 	if err := WriteDocs(directory, t.TempDir()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRunsOfAKindBelongTogether(t *testing.T) {
+	directory := t.TempDir()
+	write := func(number, foreign int, times float64) {
+		result := run(times)
+		result.Run, result.Foreign = number, foreign
+		if _, err := result.Write(directory); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(1, 0, 9)
+	write(2, 0, 9)
+	write(3, 0, 9)
+	write(1, 0, 1) // which makes what was there an earlier series
+	write(2, 0, 1.4)
+	write(1, 50, 1)
+	all, err := Read(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 2 || len(all[0]) != 2 || len(all[1]) != 1 {
+		t.Fatalf("%d series, want one of 2 runs and one of 1: %+v", len(all), all)
+	}
+	for _, row := range all[0].VerdictRows() {
+		if row[1] == "new namespace, paced, p50" && (row[0] != "✓✗" || strings.Count(row[3], "×") != 2) {
+			t.Errorf("the verdict is %v, want one for each run", row)
+		}
+	}
+	for _, row := range all[0].Table() {
+		if row[0] == "new namespaces, paced, p50" && row[3] != "0.100 s (0.100 s – 0.140 s)" {
+			t.Errorf("the figure is %v, want the median, the least and the most", row)
+		}
 	}
 }
 

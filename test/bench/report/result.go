@@ -3,7 +3,9 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,7 +39,11 @@ const (
 
 // Result is one run.
 type Result struct {
-	Namespaces  int       `json:"namespaces"`
+	Namespaces int `json:"namespaces"`
+	// Foreign is how many policies of others lay in namespaces that no baseline selects.
+	Foreign int `json:"foreignPolicies,omitempty"`
+	// Run is which of several runs of its kind it is, from 1.
+	Run         int       `json:"run"`
 	Rate        int       `json:"newNamespacesPerSecond"`
 	Began       time.Time `json:"began"`
 	Seconds     float64   `json:"seconds"`
@@ -117,12 +123,30 @@ func (r *Result) Write(directory string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(directory, strconv.Itoa(r.Namespaces)+".json")
+	kind := strconv.Itoa(r.Namespaces)
+	if r.Foreign > 0 {
+		kind += "-beside-" + strconv.Itoa(r.Foreign)
+	}
+	if r.Run == 1 {
+		if err := discard(filepath.Join(directory, kind+".run*.json")); err != nil {
+			return "", err
+		}
+	}
+	path := filepath.Join(directory, fmt.Sprintf("%s.run%d.json", kind, r.Run))
 	return path, os.WriteFile(path, append(text, '\n'), 0o600)
 }
 
-// Read returns all results in a directory, the smallest first.
-func Read(directory string) ([]Result, error) {
+// discard removes the results of earlier runs.
+func discard(pattern string) error {
+	paths, err := filepath.Glob(pattern)
+	for _, path := range paths {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+// Read returns all results in a directory: those of a kind together, in the order of their runs, and the smallest kind first.
+func Read(directory string) ([]Series, error) {
 	paths, err := filepath.Glob(filepath.Join(directory, "*.json"))
 	if err != nil {
 		return nil, err
@@ -137,6 +161,16 @@ func Read(directory string) ([]Result, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	slices.SortFunc(results, func(a, b Result) int { return a.Namespaces - b.Namespaces })
-	return results, nil
+	slices.SortFunc(results, func(a, b Result) int {
+		return cmp.Or(a.Namespaces-b.Namespaces, a.Foreign-b.Foreign, a.Run-b.Run)
+	})
+	var all []Series
+	for _, result := range results {
+		if last := len(all) - 1; last >= 0 && all[last].sameKind(&result) {
+			all[last] = append(all[last], result)
+			continue
+		}
+		all = append(all, Series{result})
+	}
+	return all, nil
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -9,46 +8,12 @@ import (
 // none stands where there is nothing to show.
 const none = "–"
 
-// Table returns the figures of all tools side by side, as rows of cells; the first row is the head.
-func (r *Result) Table() [][]string {
-	rows := [][]string{{"figure", Parallel, Ordered, Netbaseline, "ratio"}}
-	for _, f := range figures() {
-		row := []string{f.name}
-		measured := false
-		for _, tool := range []string{Parallel, Ordered, Netbaseline} {
-			value, ok := r.value(&f, tool)
-			measured = measured || ok
-			row = append(row, shown(value, ok, f.show))
-		}
-		if measured {
-			rows = append(rows, append(row, r.ratio(&f)))
-		}
-	}
-	return rows
-}
-
 func (r *Result) value(f *figure, tool string) (float64, bool) {
 	phase, ok := r.Of(tool, f.phase)
 	if !ok {
 		return 0, false
 	}
 	return f.read(&phase)
-}
-
-func (r *Result) ratio(f *figure) string {
-	ours, known := r.value(f, Netbaseline)
-	floor, hasFloor := r.value(f, f.floor)
-	if !known || !hasFloor || floor <= 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.2f × %s", ours/floor, strings.TrimSuffix(f.floor, " reactor"))
-}
-
-func shown(value float64, ok bool, show func(float64) string) string {
-	if !ok {
-		return none
-	}
-	return show(value)
 }
 
 // Aligned returns rows as lines of equally wide columns.

@@ -1,0 +1,138 @@
+// Command words refuses, in Go comments, Go strings and Markdown, the phrases that CONTRIBUTING.md lists under "Words", and prints what
+// to write instead.
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"go/scanner"
+	"go/token"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+)
+
+// guide is the page with the table of phrases: in the first column each in backquotes, in the second the replacement.
+const guide = "CONTRIBUTING.md"
+
+// rule refuses some phrases.
+type rule struct {
+	phrases     *regexp.Regexp
+	replacement string
+}
+
+// finding is a refused phrase.
+type finding struct {
+	path        string
+	line        int
+	phrase      string
+	replacement string
+}
+
+func main() {
+	findings, err := check()
+	for _, f := range findings {
+		fmt.Printf("%s:%d: %q; write %s\n", f.path, f.line, f.phrase, f.replacement)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "words:", err)
+	}
+	if err != nil || len(findings) > 0 {
+		os.Exit(1)
+	}
+}
+
+func check() ([]finding, error) {
+	page, err := os.ReadFile(guide)
+	if err != nil {
+		return nil, err
+	}
+	rules := parseRules(string(page))
+	if len(rules) == 0 {
+		return nil, errors.New(guide + " has no table of phrases")
+	}
+	listed, err := exec.Command("git", "ls-files", "--", "*.go", "*.md").Output()
+	if err != nil {
+		return nil, fmt.Errorf("git ls-files: %w", err)
+	}
+	var findings []finding
+	for path := range strings.FieldsSeq(string(listed)) {
+		if strings.Contains(path, "zz_generated") {
+			continue
+		}
+		source, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // deleted and not committed yet
+		}
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, inspect(rules, path, string(source))...)
+	}
+	return findings, nil
+}
+
+var (
+	row    = regexp.MustCompile("(?m)^\\| (`[^|]*`) \\| ([^|]+) \\|$")
+	quoted = regexp.MustCompile("`([^`]+)`")
+)
+
+func parseRules(page string) []rule {
+	_, section, _ := strings.Cut(page, "\n## Words\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var rules []rule
+	for _, match := range row.FindAllStringSubmatch(section, -1) {
+		var phrases []string
+		for _, phrase := range quoted.FindAllStringSubmatch(match[1], -1) {
+			phrases = append(phrases, regexp.QuoteMeta(phrase[1]))
+		}
+		rules = append(rules, rule{regexp.MustCompile(`(?i)\b(?:` + strings.Join(phrases, "|") + `)\b`), strings.TrimSpace(match[2])})
+	}
+	return rules
+}
+
+// inspect returns the refused phrases of a file. Of a Go file only comments and strings count, of the guide all but its table.
+func inspect(rules []rule, path, source string) []finding {
+	if strings.HasSuffix(path, ".go") {
+		return inspectGo(rules, path, source)
+	}
+	var findings []finding
+	lines := bufio.NewScanner(strings.NewReader(source))
+	lines.Buffer(nil, len(source)+1)
+	for number := 1; lines.Scan(); number++ {
+		if path != guide || !row.MatchString(lines.Text()) {
+			findings = append(findings, inspectText(rules, path, number, lines.Text())...)
+		}
+	}
+	return findings
+}
+
+func inspectGo(rules []rule, path, source string) []finding {
+	var s scanner.Scanner
+	files := token.NewFileSet()
+	s.Init(files.AddFile(path, -1, len(source)), []byte(source), nil, scanner.ScanComments)
+	var findings []finding
+	for {
+		position, kind, text := s.Scan()
+		switch kind {
+		case token.EOF:
+			return findings
+		case token.COMMENT, token.STRING:
+			for i, line := range strings.Split(text, "\n") {
+				findings = append(findings, inspectText(rules, path, files.Position(position).Line+i, line)...)
+			}
+		}
+	}
+}
+
+func inspectText(rules []rule, path string, line int, text string) []finding {
+	var findings []finding
+	for _, rule := range rules {
+		for _, phrase := range rule.phrases.FindAllString(text, -1) {
+			findings = append(findings, finding{path, line, phrase, rule.replacement})
+		}
+	}
+	return findings
+}

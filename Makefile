@@ -110,7 +110,7 @@ test: build control-plane $(HELM) $(PROMTOOL) ## Run every test but the fault su
 	$(GO) test -C test/docs/foreign ./...
 
 .PHONY: privileges
-privileges: ## After make test: what the operator is granted and has not used, and what it has asked for in vain.
+privileges: ## After make test: what the operator is granted and has not used, and what it has asked for without effect.
 	@$(GO) run ./test/privilege/report $(or $(wildcard $(KUBEBUILDER_ASSETS)/kubectl),$(KUBECTL)) bin/audit
 
 # Half of the time that the fault suites take. They mostly wait, so each half runs beside the other one on a control plane of its own.

@@ -15,7 +15,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
-// baselineReconciler keeps a baseline's finalizer and status true. It writes no policy.
+// baselineReconciler keeps a baseline's finalizer and status up to date. It writes no policies.
 type baselineReconciler struct {
 	cache   client.Reader
 	writer  client.Client
@@ -25,16 +25,16 @@ type baselineReconciler struct {
 	events  *announcer
 	now     func() time.Time
 
-	// files is what is remembered of each baseline; one worker, so no lock.
+	// files holds the state of each baseline; there is one worker, so no lock is needed.
 	files map[string]*file
 }
 
-// file is what the controller remembers of a baseline between two reconciles.
+// file is the controller's state for a baseline between two reconciles.
 type file struct {
-	written  time.Time // its status
-	summed   time.Time // its namespaces
-	question inquiry   // what is left of its policies
-	attempts inquiry   // to put the finalizer on it
+	written  time.Time // when the status was last written
+	summed   time.Time // when the namespaces were last summarized
+	question inquiry   // about its remaining policies
+	attempts inquiry   // to add its finalizer
 	refusal  string    // why its finalizer could not be written; "" if it could
 }
 
@@ -75,13 +75,14 @@ func (r *baselineReconciler) file(baseline string) *file {
 	return r.files[baseline]
 }
 
-// refused reports whether the API server, or an admission plugin of it, has answered that a write is not allowed.
+// refused reports whether the API server or an admission plugin has rejected a write.
 func refused(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
-// afterRace drops errors that only say that somebody else was faster. The change that beat us usually brings us back here before the
-// time is over; but a baseline that waits for its finalizer governs nothing, so that must not depend on an event that never comes.
+// afterRace drops errors that only mean that another client was faster. Its change usually triggers
+// the next reconcile before the delay is over, but a baseline that waits for its finalizer governs
+// nothing, so the retry must not depend on an event that may never come.
 func afterRace(err error) (ctrl.Result, error) {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return ctrl.Result{RequeueAfter: statusInterval}, nil
@@ -89,10 +90,10 @@ func afterRace(err error) (ctrl.Result, error) {
 	return ctrl.Result{}, err
 }
 
-// The patch of the main resource is for the finalizer alone.
+// The patch permission on the main resource is for the finalizer only.
 // +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=policy.netbaseline.dev,resources=clusternetworkbaselines/status,verbs=update
-// This one grants nothing: it marks the account, so that config/admission knows it under any name.
+// This one grants nothing: it marks the account for config/admission, whatever its name.
 // +kubebuilder:rbac:groups=identity.netbaseline.dev,resources=operators,verbs=be
 
 func (r *baselineReconciler) setup(mgr ctrl.Manager, names controllerNames) error {

@@ -34,9 +34,9 @@ func TestARefusedFinalizerIsTriedAgain(t *testing.T) {
 		wantAgain time.Duration
 		wantErr   error
 	}{
-		"somebody else was faster, and no event says so": {answer: apierrors.NewConflict(baselines, "default", nil), wantAgain: statusInterval},
-		"the baseline is gone":                           {answer: apierrors.NewNotFound(baselines, "default"), wantAgain: statusInterval},
-		"the API server cannot be reached":               {answer: broken, wantErr: broken},
+		"another client was faster, without an event": {answer: apierrors.NewConflict(baselines, "default", nil), wantAgain: statusInterval},
+		"the baseline is gone":                        {answer: apierrors.NewNotFound(baselines, "default"), wantAgain: statusInterval},
+		"the API server cannot be reached":            {answer: broken, wantErr: broken},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -59,8 +59,8 @@ func TestARefusedFinalizerIsTriedAgain(t *testing.T) {
 	}
 }
 
-// asking is a baseline reconciler at a clock, beside an API server that counts what is asked about policies and our
-// CustomResourceDefinition.
+// asking is a baseline reconciler with a clock, and an API server that counts requests about
+// policies and our CustomResourceDefinition.
 type asking struct {
 	*baselineReconciler
 	clock time.Time
@@ -127,7 +127,7 @@ func (a *asking) baseline(t *testing.T) *v1alpha1.ClusterNetworkBaseline {
 	return baseline
 }
 
-// A thousand changes of the ledger in ten seconds bring the baseline up a thousand times.
+// A thousand changes of the ledger in ten seconds trigger a thousand reconciles of the baseline.
 func TestManyChangesAskTheAPIServerLittle(t *testing.T) {
 	t.Parallel()
 	keeper := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
@@ -136,7 +136,7 @@ func TestManyChangesAskTheAPIServerLittle(t *testing.T) {
 	for name, test := range map[string]struct {
 		baseline *v1alpha1.ClusterNetworkBaseline
 		record   func(i int) ledger.Record
-		want     int // questions at most
+		want     int // requests at most
 	}{
 		"while it is being deleted, and namespaces are released": {
 			baseline: enforcing().Deleting().Obj(), record: func(int) ledger.Record { return synced() }, want: 10,
@@ -158,22 +158,22 @@ func TestManyChangesAskTheAPIServerLittle(t *testing.T) {
 				a.reconcile(t)
 			}
 			if a.asked > test.want || test.want > 0 && a.asked == 0 {
-				t.Errorf("asked %d times, want at most %d", a.asked, test.want)
+				t.Errorf("%d requests, want at most %d", a.asked, test.want)
 			}
 			if test.want == 0 {
 				return
 			}
-			// Nothing changes any more: it is asked less and less often.
+			// Nothing changes any more: requests become less and less frequent.
 			a.asked = 0
 			for end := a.clock.Add(time.Hour); a.clock.Before(end); {
 				again := a.reconcile(t).RequeueAfter
 				if again <= 0 || again > lastRetry {
-					t.Fatalf("looked at again in %s, want within %s: no event tells that the last policy is gone", again, lastRetry)
+					t.Fatalf("reconciled again in %s, want within %s: no event reports that the last policy is gone", again, lastRetry)
 				}
 				a.clock = a.clock.Add(again)
 			}
 			if a.asked > 2*70 {
-				t.Errorf("asked %d times in an hour without a change", a.asked)
+				t.Errorf("%d requests in an hour without a change", a.asked)
 			}
 		})
 	}

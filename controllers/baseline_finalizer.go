@@ -13,7 +13,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
-// addFinalizer puts the finalizer on a baseline that may write policies which are to go with it: before the first of them.
+// addFinalizer adds the finalizer to a baseline whose policies are to be removed with it, before
+// the first of them is written.
 func (r *baselineReconciler) addFinalizer(ctx context.Context, candidate *governance.Candidate, file *file) (added bool, err error) {
 	if !candidate.Enforces() || !candidate.Accepted() || candidate.FinalizerInPlace() {
 		file.refusal = ""
@@ -30,8 +31,9 @@ func (r *baselineReconciler) addFinalizer(ctx context.Context, candidate *govern
 	return err == nil, err
 }
 
-// removeFinalizer takes the finalizer off a baseline on whose deletion nothing would have to be removed any more. It returns whether the
-// baseline is gone, as far as netbaseline is concerned, and when to look again; 0 for when something changes.
+// removeFinalizer removes the finalizer from a baseline whose deletion would no longer remove
+// anything. It returns whether the baseline is gone, as far as netbaseline is concerned, and when
+// to check again; 0 to wait for a change.
 func (r *baselineReconciler) removeFinalizer(
 	ctx context.Context, candidate *governance.Candidate, file *file, summary *ledger.Summary,
 ) (gone bool, again time.Duration, err error) {
@@ -51,7 +53,8 @@ func (r *baselineReconciler) removeFinalizer(
 	return candidate.Deleting(), 0, r.setFinalizer(ctx, candidate.Baseline, false)
 }
 
-// cleanupSettled reports whether nothing has to be removed on the baseline's deletion. What can be known without asking comes first.
+// cleanupSettled reports whether nothing has to be removed on the baseline's deletion. The checks
+// that need no request come first.
 func (r *baselineReconciler) cleanupSettled(
 	ctx context.Context, candidate *governance.Candidate, file *file, summary *ledger.Summary,
 ) (settled bool, again time.Duration, err error) {
@@ -59,9 +62,10 @@ func (r *baselineReconciler) cleanupSettled(
 	case policy == v1alpha1.DeletionPolicyRetain:
 		return true, 0, nil
 	case policy != v1alpha1.DeletionPolicyDelete && !candidate.Deleting(), candidate.Enforces():
-		return false, 0, nil // also of a value that this version does not know: then it stays as it is
+		return false, 0, nil // also for a deletion policy that this version does not know
 	}
-	// Until every namespace has been looked at since the last change, a reconcile that began before it may still write a policy.
+	// Until every namespace has been reconciled since the last change, a reconcile that began
+	// before it may still write a policy.
 	counts := summary.Counts
 	busy := !summary.Complete() || summary.Observed != versionOf(candidate.Baseline) || counts.Governed+counts.Held+counts.Releasing > 0
 	if busy && !candidate.Deleting() {
@@ -74,8 +78,9 @@ func (r *baselineReconciler) cleanupSettled(
 	return r.ask(ctx, candidate, &file.question, busy, again)
 }
 
-// ask has the API server itself say whether the baseline may go: because its policies are gone, or because the
-// CustomResourceDefinition is being deleted, which must not be held up and is no wish to lose protection.
+// ask checks with the API server whether the baseline may go: because its policies are gone, or
+// because the CustomResourceDefinition is being deleted. That deletion must not be blocked, and it
+// keeps the policies.
 func (r *baselineReconciler) ask(
 	ctx context.Context, candidate *governance.Candidate, question *inquiry, busy bool, again time.Duration,
 ) (bool, time.Duration, error) {

@@ -13,16 +13,19 @@ import (
 )
 
 const (
-	// statusInterval is the shortest time between two writes of one baseline's status: fast enough to watch, and a bound on what
-	// ten thousand changing namespaces cost.
+	// statusInterval is the shortest time between two writes of one baseline's status: fast enough
+	// to watch, and a bound on the cost of ten thousand changing namespaces.
 	statusInterval = time.Second
-	// progressAfter is how long a round may take before its progress is written: most are over by then, and one write says so.
+	// progressAfter is how long a round may run before its progress is written: most rounds are
+	// complete by then, and one write is enough.
 	progressAfter = 500 * time.Millisecond
-	// firstProgressAfter is the same for the round of the start-up, before which the status of the last leader stands.
+	// firstProgressAfter is the same for the first round after startup; until then the status of
+	// the previous leader stays.
 	firstProgressAfter = 5 * time.Second
 )
 
-// reportStatus writes the status if it has changed, and returns when to come back; 0 for when something changes.
+// reportStatus writes the status if it has changed, and returns when to check again; 0 to wait for
+// a change.
 func (r *baselineReconciler) reportStatus(
 	ctx context.Context, candidate *governance.Candidate, file *file, summary *ledger.Summary,
 ) (time.Duration, error) {
@@ -41,13 +44,13 @@ func (r *baselineReconciler) reportStatus(
 	if err := r.writer.Status().Update(ctx, changed); err != nil {
 		return 0, fmt.Errorf("write the status: %w", err)
 	}
-	file.written = r.now() // from the answer on, so that the API server sees no less than the interval either
+	file.written = r.now() // after the response, so that the API server sees at least the interval, too
 	r.announce(candidate, summary)
 	return again, nil
 }
 
-// tooEarly returns how long to wait before a status may be written. After a start, what the ledger says is not yet true before every
-// namespace was seen once: if that takes long, the status says so.
+// tooEarly returns how long to wait before a status may be written. After a start, the ledger is
+// incomplete until every namespace has been seen once; if that takes long, the status reports it.
 func (r *baselineReconciler) tooEarly(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) time.Duration {
 	if wait := file.written.Add(statusInterval).Sub(now); wait > 0 {
 		return wait
@@ -67,7 +70,7 @@ func (r *baselineReconciler) tooEarly(candidate *governance.Candidate, file *fil
 	return summary.Began.Add(progressAfter).Sub(now)
 }
 
-// nextLook returns when a status changes by the mere passing of time; 0 for never.
+// nextLook returns when the passage of time alone changes the status; 0 for never.
 func nextLook(summary *ledger.Summary, now time.Time) time.Duration {
 	if summary.OldestPending.IsZero() {
 		return 0
@@ -75,7 +78,7 @@ func nextLook(summary *ledger.Summary, now time.Time) time.Duration {
 	return max(summary.OldestPending.Add(slowAfter).Sub(now), statusInterval)
 }
 
-// announce tells, in events, what happened since the last time.
+// announce records events for what has happened since the last call.
 func (r *baselineReconciler) announce(candidate *governance.Candidate, summary *ledger.Summary) {
 	enforced, released := r.ledger.TakeTallies(candidate.Baseline.Name)
 	if enforced != nil {
@@ -93,7 +96,7 @@ func (r *baselineReconciler) announce(candidate *governance.Candidate, summary *
 	}
 }
 
-// renderStatus says what the ledger knows about a baseline.
+// renderStatus builds the status of a baseline from the ledger.
 func renderStatus(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) v1alpha1.ClusterNetworkBaselineStatus {
 	status := v1alpha1.ClusterNetworkBaselineStatus{
 		ObservedGeneration: candidate.Baseline.Generation,

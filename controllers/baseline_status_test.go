@@ -107,7 +107,7 @@ func TestAStatusCountsWhatEnforceWouldDoOnlyInAudit(t *testing.T) {
 	}
 }
 
-// reporter is a reconciler at noon, with a client that counts what it writes.
+// reporter is a reconciler at noon, with a client that counts its writes.
 func reporter(baseline *v1alpha1.ClusterNetworkBaseline, writes *int) (*baselineReconciler, *time.Time) {
 	now := noon
 	writer := fake.NewClientBuilder().WithScheme(NewScheme()).WithObjects(baseline).WithStatusSubresource(baseline).

@@ -18,8 +18,9 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// CacheOptions returns what the manager's cache must hold: baselines whole, namespaces as metadata, and of the policies under our names
-// no more than it takes to tell whether they are right. Reading anything else from it is an error, not a second cache.
+// CacheOptions returns the options of the manager's cache: baselines whole, namespaces as metadata,
+// and of the policies under our names only what is needed to compare them with the desired ones.
+// Reading any other type from it is an error and starts no further informer.
 func CacheOptions() cache.Options {
 	return cache.Options{
 		ReaderFailOnMissingInformer: true,
@@ -45,8 +46,9 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 	return &metav1.PartialObjectMetadata{TypeMeta: namespaceType}
 }
 
-// compactPolicy replaces a policy, on its way into the cache, by what plan.Observe says of it: three policies of a namespace then take
-// about 1 KiB instead of 10. Hash and owner go into GenerateName and the rest, as bits, into Generation, two fields that nothing reads.
+// compactPolicy replaces a policy, on its way into the cache, with the result of plan.Observe: the
+// three policies of a namespace then take about 1 KiB instead of 10. Hash and owner go into
+// GenerateName and the rest, as bits, into Generation, two fields that nothing reads.
 func compactPolicy(object any) (any, error) {
 	full, ok := object.(*networkingv1.NetworkPolicy)
 	if !ok || isCompact(full) {
@@ -81,12 +83,13 @@ const (
 	isolatesShift = iota
 )
 
-// isCompact says whether a policy has been through compactPolicy before. The API server always fills in policyTypes.
+// isCompact reports whether a policy has been through compactPolicy before. The API server always
+// fills in policyTypes.
 func isCompact(object *networkingv1.NetworkPolicy) bool {
 	return len(object.Spec.PolicyTypes) == 0 && len(object.GenerateName) >= len(policy.Hash{})
 }
 
-// observeCompact returns what compactPolicy kept.
+// observeCompact returns the observation that compactPolicy stored.
 func observeCompact(object *networkingv1.NetworkPolicy) plan.Observed {
 	observed := plan.Observed{
 		UID:             object.UID,
@@ -104,12 +107,12 @@ func observeCompact(object *networkingv1.NetworkPolicy) plan.Observed {
 	return observed
 }
 
-// compactNamespace keeps of a namespace what decides about its policies. Its labels go, as one string, into GenerateName: a map for
-// each namespace takes four times as much.
+// compactNamespace keeps the fields of a namespace that its policies depend on. Its labels go, as
+// one string, into GenerateName: a map for each namespace takes four times as much.
 func compactNamespace(object any) (any, error) {
 	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok || len(full.Labels) == 0 {
-		return object, nil // every namespace has the label with its name, so this one has been here before
+		return object, nil // every namespace has the label with its name, so this one is compact already
 	}
 	return &metav1.PartialObjectMetadata{TypeMeta: namespaceType, ObjectMeta: metav1.ObjectMeta{
 		Name:              full.Name,
@@ -126,10 +129,11 @@ func compactLabels(namespace *metav1.PartialObjectMetadata) (map[string]string, 
 	return labels.ConvertSelectorToLabelsMap(namespace.GenerateName)
 }
 
-// interned returns one and the same copy of equal strings: of thirty thousand policies, most say the same.
+// interned returns one shared copy of equal strings: most of thirty thousand policies have the
+// same.
 func interned(s string) string { return unique.Make(s).Value() }
 
-// cachedInventory returns the policies under claimed names that the cache knows in a namespace.
+// cachedInventory returns the policies under claimed names that the cache holds for a namespace.
 func cachedInventory(ctx context.Context, reader client.Reader, namespace string) (plan.Inventory, error) {
 	return readInventory(ctx, reader, namespace, observeCompact)
 }

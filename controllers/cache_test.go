@@ -37,7 +37,7 @@ func written(name string) *networkingv1.NetworkPolicy {
 	panic("no such policy: " + name)
 }
 
-// mutations are the ways in which somebody can change a policy.
+// mutations are the ways in which another client can change a policy.
 var mutations = map[string]func(*networkingv1.NetworkPolicy){
 	"nothing":        func(*networkingv1.NetworkPolicy) {},
 	"its pods":       func(n *networkingv1.NetworkPolicy) { n.Spec.PodSelector.MatchLabels = map[string]string{"app": "web"} },
@@ -79,7 +79,8 @@ var mutations = map[string]func(*networkingv1.NetworkPolicy){
 	"its name":         func(n *networkingv1.NetworkPolicy) { n.Name = v1alpha1.AllowDNSName },
 	"another object":   func(n *networkingv1.NetworkPolicy) { n.UID = "another" },
 	"its version":      func(n *networkingv1.NetworkPolicy) { n.ResourceVersion = "8" },
-	// What compactPolicy keeps its results in, a tenant can write too, when he creates the object.
+	// A tenant who creates the object can also write the fields that compactPolicy stores its
+	// results in.
 	"a generateName":                    func(n *networkingv1.NetworkPolicy) { n.GenerateName = "netbaseline-" },
 	"a generateName as long as a hash":  func(n *networkingv1.NetworkPolicy) { n.GenerateName = strings.Repeat("a", len(policy.Hash{})) },
 	"a generateName longer than a hash": func(n *networkingv1.NetworkPolicy) { n.GenerateName = strings.Repeat("a", 2*len(policy.Hash{})) },
@@ -101,7 +102,8 @@ func compact(t *testing.T, object any) *networkingv1.NetworkPolicy {
 	return got.(*networkingv1.NetworkPolicy)
 }
 
-// Whatever two things somebody changes, the cache still says of a policy what plan.Observe says of the object itself.
+// After any two changes, the cache reports the same about a policy as plan.Observe does about the
+// object itself.
 func TestACompactPolicySaysWhatWasObserved(t *testing.T) {
 	t.Parallel()
 	for _, name := range policy.Names {
@@ -184,7 +186,7 @@ func TestCompactNamespace(t *testing.T) {
 			}),
 			wantLabels: builder.Labels(corev1.LabelMetadataName, "shop", "environment", "production", "team.example.com/Owner_1", "A.b-c_d", "z", "1"),
 		},
-		"with an empty value, which is a label all the same": {
+		"with an empty value, which is still a label": {
 			namespace:  namespace(func(o *metav1.PartialObjectMetadata) { o.Labels["environment"] = "" }),
 			wantLabels: builder.Labels(corev1.LabelMetadataName, "shop", "environment", ""),
 		},
@@ -245,7 +247,7 @@ func TestCompactNamespaceLeavesAloneWhatIsNoMetadata(t *testing.T) {
 	}
 }
 
-// A list in another order of the same labels must not look like a change.
+// The same labels listed in another order must not look like a change.
 func TestEqualLabelsAreKeptAsEqualText(t *testing.T) {
 	t.Parallel()
 	texts := map[string]bool{}
@@ -280,11 +282,11 @@ func TestTheCacheHoldsWhatItMustAndNoMore(t *testing.T) {
 			t.Errorf("%T comes in whole", object)
 		}
 		if by.Label != nil || by.Field != nil || by.Namespaces != nil {
-			t.Errorf("%T is filtered: what a selector leaves out, nothing would wake us for", object)
+			t.Errorf("%T is filtered: no event would report changes to excluded objects", object)
 		}
 	}
 	if options.NewInformer == nil {
-		t.Error("the policies of other people are kept")
+		t.Error("policies of other clients are kept")
 	}
 }
 

@@ -18,13 +18,14 @@ import (
 // over by then, so Ready does not flap.
 const slowAfter = 60 * time.Second
 
-// verdict is a condition in the making.
+// verdict is the status, reason and message of a condition.
 type verdict struct {
 	status          metav1.ConditionStatus
 	reason, message string
 }
 
-// renderConditions returns the conditions of a baseline, with the transition times of those that have not flipped kept.
+// renderConditions returns the conditions of a baseline. Those that have not flipped keep their
+// transition times.
 func renderConditions(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) []metav1.Condition {
 	conditions := withoutSurplus(candidate.Baseline.Status.Conditions)
 	set := func(kind string, v verdict) {
@@ -50,8 +51,8 @@ func renderConditions(candidate *governance.Candidate, file *file, summary *ledg
 	return conditions
 }
 
-// ownConditions are the types that netbaseline sets; maxForeignConditions is how many others fit beside them into the eight that the
-// schema allows.
+// ownConditions are the types that netbaseline sets; maxForeignConditions is how many others fit
+// next to them into the eight that the schema allows.
 var ownConditions = []string{
 	v1alpha1.ConditionAccepted, v1alpha1.ConditionSynced, v1alpha1.ConditionReady, v1alpha1.ConditionStalled,
 }
@@ -77,7 +78,7 @@ func judgeSpec(candidate *governance.Candidate) verdict {
 	return verdict{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "The spec can be carried out"}
 }
 
-// judge says whether a baseline is Ready, and why, in words for whoever reads nothing else.
+// judge returns the verdict on Ready. Its message must be clear without any other field.
 func judge(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) verdict {
 	switch {
 	case candidate.Deleting():
@@ -105,7 +106,7 @@ func judge(candidate *governance.Candidate, file *file, summary *ledger.Summary,
 	return judgeNamespaces(candidate.Baseline, summary, now)
 }
 
-// judgeNamespaces says whether every governed namespace has its policies.
+// judgeNamespaces returns the verdict on whether every governed namespace has its policies.
 func judgeNamespaces(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary, now time.Time) verdict {
 	counts := summary.Counts
 	switch {
@@ -119,14 +120,14 @@ func judgeNamespaces(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.
 	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSynced, syncedMessage(summary)}
 }
 
-// settled says whether the baseline has come to an end with the spec that it has now: then a round on behalf of another baseline
-// takes nothing away from what is known.
+// settled reports whether Ready has been decided for the current spec: then a round on behalf of
+// another baseline does not make it unknown again.
 func settled(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	ready := meta.FindStatusCondition(baseline.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == baseline.Generation
 }
 
-// wasReady says whether the baseline was Ready with the spec that it has now.
+// wasReady reports whether the baseline was Ready with its current spec.
 func wasReady(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	ready := meta.FindStatusCondition(baseline.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == baseline.Generation
@@ -187,7 +188,7 @@ func syncedMessage(summary *ledger.Summary) string {
 		notes = append(notes, fmt.Sprintf("%d no longer governed but refusing the removal of policies", counts.Releasing)+firstFailure(summary))
 	}
 	if summary.Contested > 0 {
-		notes = append(notes, fmt.Sprintf("%d contested, such as %s: somebody keeps changing its policies", summary.Contested, summary.FirstContested))
+		notes = append(notes, fmt.Sprintf("%d contested, such as %s: another client keeps changing its policies", summary.Contested, summary.FirstContested))
 	}
 	message := namespaces(counts.Synced) + " protected"
 	if counts.Governed == 0 {

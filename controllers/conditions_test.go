@@ -33,14 +33,15 @@ func enforcing() *builder.BaselineBuilder {
 	return builder.Baseline("default").Generation(3).Finalized()
 }
 
-// records is what the reconciles of namespaces have come to, by the name of the namespace.
+// records are the results of reconciles, by the name of the namespace.
 type records map[string]ledger.Record
 
-// summarize lets a ledger see a baseline and what became of namespaces; those awaited have not been looked at yet.
+// summarize has a ledger observe a baseline and record namespaces; the awaited ones have not been
+// reconciled yet.
 func summarize(baseline *v1alpha1.ClusterNetworkBaseline, outcomes records, awaited ...string) *ledger.Summary {
 	book := ledger.New(func(string) {})
 	book.Observe(ledger.Observation{Name: baseline.Name, Version: new(versionOf(baseline))})
-	book.Begin(nil, noon) // the round of the start-up is over
+	book.Begin(nil, noon) // the first round is over
 	book.Begin(slices.Concat(slices.Collect(maps.Keys(outcomes)), awaited), noon)
 	for namespace, record := range outcomes {
 		book.Record(namespace, book.Round(), record)
@@ -57,11 +58,12 @@ func synced() ledger.Record { return record(ledger.Synced) }
 
 func contested() ledger.Record {
 	r := record(ledger.Synced)
-	r.Contested, r.Reason, r.Message = true, v1alpha1.ReasonContested, "somebody changed its policies more than 10 times in the last minute; each time they were put back"
+	r.Contested, r.Reason, r.Message = true, v1alpha1.ReasonContested, "another client changed its policies more than 10 times in the last minute; each time they were restored"
 	return r
 }
 
-// because is a record of a namespace whose policies could not be written, explained as it is in earnest.
+// because is a record of a namespace whose policies could not be written, with the explanation that
+// production code gives.
 func because(state ledger.State, since time.Time, err error) ledger.Record {
 	refusal := apply.Explain(err)
 	r := record(state)
@@ -84,14 +86,15 @@ func held() ledger.Record {
 	return r
 }
 
-// releasing is a namespace that no baseline governs any more, and that refuses the removal of its policies.
+// releasing is a namespace that no baseline governs any more and that refuses the removal of its
+// policies.
 func releasing() ledger.Record {
 	r := failed()
 	r.State, r.Environment, r.Selecting = ledger.Releasing, "", nil
 	return r
 }
 
-// audited is a namespace that nobody governs and a baseline in Audit selects, or selected.
+// audited is a namespace that no baseline governs and a baseline in Audit selects, or selected.
 func audited(effect ledger.Effect) ledger.Record {
 	return ledger.Record{Selecting: []string{"default"}, Rehearsed: []ledger.Rehearsed{{Baseline: "default", Effect: effect}}}
 }
@@ -102,7 +105,7 @@ func overridden() ledger.Record {
 	return r
 }
 
-// reported returns the baseline with the status that is written about it at a time.
+// reported returns the baseline with the status that is written at a given time.
 func reported(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary, now time.Time) *v1alpha1.ClusterNetworkBaseline {
 	after := baseline.DeepCopy()
 	after.Status = renderStatus(governance.NewCandidate(baseline), &file{}, summary, now)
@@ -118,7 +121,7 @@ func condition(t *testing.T, baseline *v1alpha1.ClusterNetworkBaseline, kind str
 	return *found
 }
 
-// compute asks kstatus, as a GitOps tool does.
+// compute returns the status according to kstatus, as a GitOps tool does.
 func compute(t *testing.T, baseline *v1alpha1.ClusterNetworkBaseline) *kstatus.Result {
 	t.Helper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(baseline)
@@ -177,12 +180,12 @@ func TestEveryStateOfABaseline(t *testing.T) {
 			wantReady: "True", wantReason: "Synced", wantMessage: []string{"2 namespaces protected", "1 contested", "shop", "keeps changing its policies"},
 			wantSynced: "True", wantKstatus: kstatus.CurrentStatus,
 		},
-		"ready: one is held, and the cause is told": {
+		"ready: one is held, and the cause is reported": {
 			baseline: enforcing(), records: records{"shop": held(), "web": synced()},
 			wantReady: "True", wantReason: "Synced", wantMessage: []string{"1 namespace protected", "1 held", "is in Audit"},
 			wantSynced: "True", wantKstatus: kstatus.CurrentStatus,
 		},
-		"ready: one refuses the removal of policies, and the cause is told": {
+		"ready: one refuses the removal of policies, and the cause is reported": {
 			baseline: enforcing(), records: records{"shop": releasing(), "web": synced()},
 			wantReady: "True", wantReason: "Synced", wantMessage: []string{"1 namespace protected", "1 no longer governed", "shop", "forbids it"},
 			wantSynced: "True", wantKstatus: kstatus.CurrentStatus,
@@ -230,12 +233,12 @@ func TestEveryStateOfABaseline(t *testing.T) {
 			wantReady: "False", wantReason: "Deleting", wantMessage: []string{"Removing policies", "2 namespaces left"},
 			wantSynced: "False", wantKstatus: kstatus.TerminatingStatus,
 		},
-		"deleting: a held namespace is told, with its cause": {
+		"deleting: a held namespace is reported, with its cause": {
 			baseline: enforcing().Deleting(), records: records{"shop": held(), "web": synced()},
 			wantReady: "False", wantReason: "Deleting", wantMessage: []string{"2 namespaces left", "1 held", "is in Audit"},
 			wantSynced: "False", wantKstatus: kstatus.TerminatingStatus,
 		},
-		"deleting: whatever else is wrong, nobody has to help": {
+		"deleting: no human is needed, whatever else is wrong": {
 			baseline: enforcing().Mode("Warn").Deleting(), records: records{"shop": failed()},
 			wantReady: "False", wantReason: "Deleting", wantMessage: []string{"Removing policies"},
 			wantSynced: "Unknown", wantKstatus: kstatus.TerminatingStatus,
@@ -333,7 +336,8 @@ func TestAcceptedSaysWhetherTheSpecCanBeCarriedOut(t *testing.T) {
 	}
 }
 
-// The state of a baseline through an incident: each step begins with the status that the one before has left.
+// The state of a baseline through an incident: each step starts from the status that the previous
+// one has left.
 func TestReadyDoesNotFlap(t *testing.T) {
 	t.Parallel()
 	waiting := records{"shop": pendingSince(noon), "web": synced()}
@@ -364,7 +368,7 @@ func TestReadyDoesNotFlap(t *testing.T) {
 				t.Errorf("after %s %s is %s: %q, want %s: %q", step.after, kind, got.Status, got.Message, step.wantReady, step.wantSaid)
 			}
 			if since := got.LastTransitionTime.Sub(noon); since != step.wantSince {
-				t.Errorf("after %s %s says that it flipped after %s, want %s", step.after, kind, since, step.wantSince)
+				t.Errorf("after %s %s reports a flip after %s, want %s", step.after, kind, since, step.wantSince)
 			}
 		}
 		if since := condition(t, baseline, v1alpha1.ConditionAccepted).LastTransitionTime; !since.Time.Equal(noon) {
@@ -377,7 +381,8 @@ func TestReadyDoesNotFlap(t *testing.T) {
 	}
 }
 
-// With an edited spec, a namespace that waits does not yet have what the spec asks for: that it once was ready says nothing.
+// With an edited spec, a pending namespace does not have the desired policies yet; that it was
+// ready before does not count.
 func TestANamespaceThatWaitsForANewSpecIsNotReady(t *testing.T) {
 	t.Parallel()
 	baseline := enforcing().Obj()
@@ -389,7 +394,8 @@ func TestANamespaceThatWaitsForANewSpecIsNotReady(t *testing.T) {
 	}
 }
 
-// A round on behalf of another baseline has every namespace looked at again. Nothing is known any less for that.
+// A round on behalf of another baseline reconciles every namespace again. Nothing becomes less
+// certain by that.
 func TestARoundForAnotherBaselineDoesNotChangeReady(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]records{"ready": {"shop": synced()}, "failed": {"shop": failed()}} {
@@ -446,7 +452,8 @@ func TestOurConditionsAlwaysFit(t *testing.T) {
 	}
 }
 
-// After a start the status of the last leader stands for five seconds; then it says what is still to do, and what is open.
+// After a start the status of the previous leader stays for five seconds; then it reports what is
+// left to do, and what is open.
 func TestTheRoundOfTheStartUpIsInProgress(t *testing.T) {
 	t.Parallel()
 	baseline := enforcing().Obj()
@@ -460,7 +467,7 @@ func TestTheRoundOfTheStartUpIsInProgress(t *testing.T) {
 
 	ready := condition(t, reported(baseline, &summary, noon.Add(firstProgressAfter)), v1alpha1.ConditionReady)
 	if ready.Status != metav1.ConditionUnknown || ready.Reason != v1alpha1.ReasonProgressing {
-		t.Errorf("Ready is %s because of %s: nobody knows yet", ready.Status, ready.Reason)
+		t.Errorf("Ready is %s because of %s: not every namespace has been seen yet", ready.Status, ready.Reason)
 	}
 	for _, part := range []string{"after a start", "2 still to do", "shop", "Unavailable"} {
 		if !strings.Contains(ready.Message, part) {

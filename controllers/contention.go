@@ -10,20 +10,24 @@ import (
 )
 
 const (
-	// contestedAfter is how many disturbances within contestedWindow make a namespace contested: more than a person does by hand.
+	// contestedAfter is how many disturbances within contestedWindow a namespace may see without
+	// being contested: more than a person causes by hand.
 	contestedAfter  = 10
 	contestedWindow = time.Minute
-	// rivalPatience is how often the same harmless change is put back at once: more often than a person makes it by mistake. After that
-	// it is meant, as by another build of netbaseline that writes at the same time.
+	// rivalPatience is how often the same harmless change is reverted immediately: more often than
+	// a person makes it by mistake. After that it is deliberate, such as by another build of
+	// netbaseline that writes at the same time.
 	rivalPatience = 3
-	// futileRetry and futileMaxRetry bound how long a write that did not last is not repeated: at first long enough to be no load, and
-	// never so long that whoever removes the cause waits for long.
+	// futileRetry and futileMaxRetry bound the delay before a write that did not last is repeated:
+	// at first long enough to cause no load, and never so long that a removed cause goes unnoticed
+	// for long.
 	futileRetry    = time.Minute
 	futileMaxRetry = 10 * time.Minute
 )
 
-// contention remembers, for the few namespaces in which other clients write our policies, how often that happens, and which writes of
-// ours are futile there. What it remembers only ever puts off what closes nothing.
+// contention tracks, for the few namespaces in which other clients write our policies, how often
+// that happens, and which of our writes are futile there. It only ever delays writes that close
+// nothing.
 type contention struct {
 	mu         sync.Mutex
 	namespaces map[string]*contest
@@ -34,25 +38,27 @@ type contest struct {
 	futile       map[string]futility
 }
 
-// futility is what lies, or lay, under the name of a policy, although we wrote over it.
+// futility describes the object found under the name of a policy although we had written the
+// policy.
 type futility struct {
 	cause   cause
 	found   plan.Observed
-	desired policy.Hash // of the policy that was to be written, for baseline
+	desired policy.Hash // of the policy to write
 	owner   string
 	writes  int
-	at      time.Time // of the last write
+	at      time.Time // time of the last write
 }
 
 // cause is why a write is futile.
 type cause int
 
 const (
-	// rival: another client keeps writing this, and it allows no more than the policy does.
+	// rival: another client keeps writing this object, which allows no more than the policy does.
 	rival cause = iota
-	// altering: admission makes this of the policy.
+	// altering: admission turns the policy into this object.
 	altering
-	// kept: it is to be left as long as it allows no more than another baseline does, until something else is asked of the namespace.
+	// kept: the object stays while it allows no more than another baseline does, until the desired
+	// policies of the namespace change.
 	kept
 )
 
@@ -69,7 +75,8 @@ func (c *contention) disturbed(namespace string, now time.Time) {
 	}
 }
 
-// futile notes that a write over what was found under a name did not last, or is not to be made.
+// futile records that writing over the object found under a name did not last, or is not to be
+// done.
 func (c *contention) futile(namespace string, step plan.Step, why cause, found plan.Observed, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,7 +91,7 @@ func (c *contention) futile(namespace string, step plan.Step, why cause, found p
 	contest.futile[step.Name] = noted
 }
 
-// lasted forgets what made writes of a policy futile.
+// lasted drops the record of futile writes of a policy.
 func (c *contention) lasted(namespace, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +100,8 @@ func (c *contention) lasted(namespace, name string) {
 	}
 }
 
-// retarget ends a contest about policies that are no longer asked for: it says nothing about those that are.
+// retarget ends a contest about policies that are no longer desired: it does not carry over to the
+// new ones.
 func (c *contention) retarget(namespace string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,8 +116,8 @@ func (c *contention) forget(namespace string) {
 	delete(c.namespaces, namespace)
 }
 
-// sift takes out of a plan what is futile, and returns the policies that are left and when the first of them is written again; 0 for
-// never.
+// sift removes the futile steps from a plan. It returns the policies that are left alone, by cause,
+// and when the first of them is written again; 0 for never.
 func (c *contention) sift(namespace string, p plan.Plan, now time.Time) (sifted plan.Plan, left map[string]cause, again time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,14 +136,14 @@ func (c *contention) sift(namespace string, p plan.Plan, now time.Time) (sifted 
 	return sifted, left, again
 }
 
-// leave reports whether a step is futile, why, and for how long; 0 for as long as nothing changes.
+// leave reports whether a step is futile, why, and for how long; 0 until something changes.
 func (c *contest) leave(step plan.Step, now time.Time) (why cause, wait time.Duration, leave bool) {
 	futility, known := c.futile[step.Name]
 	if !known || step.Operation != plan.Update || !futility.about(step) || !alike(step.Found, futility.found) {
 		return 0, 0, false
 	}
 	if futility.cause == kept {
-		return kept, 0, step.OnlyToClose // else it is not held any more
+		return kept, 0, step.OnlyToClose // otherwise it is no longer held
 	}
 	wait = futility.at.Add(futility.wait()).Sub(now)
 	return futility.cause, wait, wait > 0
@@ -149,7 +157,7 @@ func (c *contention) contested(namespace string, now time.Time) bool {
 	return ok && len(recent(contest.disturbances, now)) > contestedAfter
 }
 
-// disputed reports whether other clients have written our policies in a namespace of late.
+// disputed reports whether other clients have recently written our policies in a namespace.
 func (c *contention) disputed(namespace string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,7 +165,7 @@ func (c *contention) disputed(namespace string) bool {
 	return ok
 }
 
-// prune drops what is over, and returns when there will be more to drop; 0 for never.
+// prune drops expired records, and returns when the next ones expire; 0 for never.
 func (c *contention) prune(namespace string, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,7 +198,7 @@ func (f futility) about(step plan.Step) bool {
 	return f.desired == step.Desired.Hash && f.owner == step.Owner()
 }
 
-// wait returns how long after the last write the next one is made.
+// wait returns the delay between the last write and the next one.
 func (f futility) wait() time.Duration {
 	repeats := f.writes - 1
 	if f.cause == rival {
@@ -202,12 +210,13 @@ func (f futility) wait() time.Duration {
 	return min(futileRetry<<min(repeats, 10), futileMaxRetry)
 }
 
-// remembered returns for how long after the last write a futility is remembered: longer than nothing is written.
+// remembered returns how long after the last write a futility is kept: longer than the wait for the
+// next write.
 func (f futility) remembered() time.Duration { return f.wait() + contestedWindow }
 
 func (f futility) over(now time.Time) bool { return now.Sub(f.at) >= f.remembered() }
 
-// alike reports whether two observations differ in nothing that would be repaired.
+// alike reports whether two observations agree in everything that a repair would change.
 func alike(a, b plan.Observed) bool {
 	return a.SpecHash == b.SpecHash && a.MetadataIntact == b.MetadataIntact && a.Owner == b.Owner && a.Terminating == b.Terminating
 }
@@ -221,7 +230,7 @@ func (c *contention) of(namespace string) *contest {
 	return known
 }
 
-// recent returns the times that lie within contestedWindow.
+// recent returns the times within contestedWindow.
 func recent(times []time.Time, now time.Time) []time.Time {
 	i := slices.IndexFunc(times, func(at time.Time) bool { return now.Sub(at) < contestedWindow })
 	if i < 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// updating is a plan that updates these policies, for default, over what was found.
+// updating is a plan that updates these policies, for default, over an existing object.
 func updating(found plan.Observed, names ...string) plan.Plan {
 	var p plan.Plan
 	for _, name := range names {
@@ -26,7 +26,7 @@ func updating(found plan.Observed, names ...string) plan.Plan {
 	return p
 }
 
-// lain is what another client, or an admission plugin, made of a policy.
+// lain is the result of another client's, or an admission plugin's, change to a policy.
 func lain() plan.Observed {
 	return plan.Observed{UID: "1", ResourceVersion: "5", Owner: "default", SpecHash: policy.Hash{1}, MetadataIntact: true}
 }
@@ -85,7 +85,8 @@ func TestANamespaceDisturbedMoreThanTenTimesInAMinuteIsContested(t *testing.T) {
 	}
 }
 
-// Coming back when told to must bring an end: what was contested is at last neither contested nor remembered.
+// Coming back at the returned times must end: in the end the namespace is neither contested nor
+// remembered.
 func TestLookingAgainWhenToldToEndsAContest(t *testing.T) {
 	t.Parallel()
 	c := newContention()
@@ -130,8 +131,8 @@ func TestAFutileWriteIsRepeatedLessAndLessOften(t *testing.T) {
 		cause cause
 		want  []time.Duration // after each write
 	}{
-		"a rival is put back at once until it is meant": {rival, append([]time.Duration{0, 0}, grows...)},
-		"what admission alters is not":                  {altering, grows},
+		"a rival is reverted immediately until it is deliberate": {rival, append([]time.Duration{0, 0}, grows...)},
+		"what admission alters is not":                           {altering, grows},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +178,7 @@ func TestOnlyWhatIsKnownToBeFutileIsLeft(t *testing.T) {
 		wantLeft  int
 		wantWrite int
 	}{
-		"at once":                       {plan: updating(lain(), deny), wantLeft: 1},
+		"immediately":                   {plan: updating(lain(), deny), wantLeft: 1},
 		"a minute later it is tried":    {plan: updating(lain(), deny), after: time.Minute, wantWrite: 1},
 		"another policy is written":     {plan: updating(lain(), dns), wantWrite: 1},
 		"another policy too":            {plan: updating(lain(), dns, deny), wantLeft: 1, wantWrite: 1},
@@ -296,10 +297,10 @@ func TestWhatEndsAContest(t *testing.T) {
 		wantFutile bool
 		wantKnown  bool
 	}{
-		"the namespace is gone":      {act: func(c *contention) { c.forget("shop") }},
-		"something else is wanted":   {act: func(c *contention) { c.retarget("shop") }, wantFutile: true, wantKnown: true},
-		"another namespace is gone":  {act: func(c *contention) { c.forget("other") }, wantFutile: true, wantKnown: true},
-		"what nobody knows about is": {act: func(c *contention) { c.retarget("unknown"); c.lasted("unknown", deny); c.forget("unknown") }, wantFutile: true, wantKnown: true},
+		"the namespace is gone":        {act: func(c *contention) { c.forget("shop") }},
+		"something else is wanted":     {act: func(c *contention) { c.retarget("shop") }, wantFutile: true, wantKnown: true},
+		"another namespace is gone":    {act: func(c *contention) { c.forget("other") }, wantFutile: true, wantKnown: true},
+		"an unknown namespace is gone": {act: func(c *contention) { c.retarget("unknown"); c.lasted("unknown", deny); c.forget("unknown") }, wantFutile: true, wantKnown: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -328,7 +329,7 @@ func TestAContestEndsWithWhatItIsAbout(t *testing.T) {
 	}
 	c.retarget("shop")
 	if c.contested("shop", noon) {
-		t.Error("contested, although something else is asked for")
+		t.Error("contested, although other policies are desired now")
 	}
 }
 

@@ -14,9 +14,10 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
-// announcer writes events. Each goes by a reference without a resource version, so that a repeated one counts up in its series
-// instead of being stored again. The recorder takes for a repetition what agrees in all but its text, and keeps the first text: so what is
-// told apart differs in its action, or in the namespace that it is related to.
+// announcer writes events. Each refers to its object without a resource version, so that a repeated
+// one increments the count of its series instead of being stored again. The recorder treats events
+// that differ only in their text as repetitions and keeps the first text: distinct events therefore
+// differ in their action or in the related namespace.
 type announcer struct{ recorder events.EventRecorder }
 
 func (a *announcer) enforced(baseline *v1alpha1.ClusterNetworkBaseline, where *ledger.Tally) {
@@ -31,7 +32,7 @@ func (a *announcer) released(baseline *v1alpha1.ClusterNetworkBaseline, where *l
 
 func (a *announcer) audit(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(summary.FirstHeld), corev1.EventTypeNormal, v1alpha1.EventAudit, "Audit",
-		"In Audit now: the policies of %s stay, and are no longer put back", namespaces(summary.Counts.Held))
+		"In Audit now: the policies of %s stay, and are no longer restored", namespaces(summary.Counts.Held))
 }
 
 func (a *announcer) held(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary) {
@@ -42,12 +43,12 @@ func (a *announcer) held(baseline *v1alpha1.ClusterNetworkBaseline, summary *led
 
 func (a *announcer) contested(baseline *v1alpha1.ClusterNetworkBaseline, namespace string) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(namespace), corev1.EventTypeWarning, v1alpha1.EventContested, "Repair",
-		"Somebody keeps changing the policies of namespace %s; they are put back each time", namespace)
+		"Another client keeps changing the policies of namespace %s; they are restored each time", namespace)
 }
 
 func (a *announcer) exposed(baseline *v1alpha1.ClusterNetworkBaseline, namespace string, policies []string, why string) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(namespace), corev1.EventTypeWarning, v1alpha1.EventExposed, "Repair",
-		"Namespace %s lost protection: %s was changed or deleted and cannot be put back: %s", namespace, strings.Join(policies, ", "), why)
+		"Namespace %s lost protection: %s was changed or deleted and cannot be restored: %s", namespace, strings.Join(policies, ", "), why)
 }
 
 func (a *announcer) leftBehind(baseline *v1alpha1.ClusterNetworkBaseline, count int, first, why string) {
@@ -55,24 +56,24 @@ func (a *announcer) leftBehind(baseline *v1alpha1.ClusterNetworkBaseline, count 
 		"Policies are left in %s, such as %s: %s", namespaces(int32(min(count, math.MaxInt32))), first, why) //nolint:gosec // bounded
 }
 
-// damage says what somebody must have done, going by what it took to repair it.
-var damage = map[plan.Operation]string{
-	plan.Create: "Somebody had deleted this policy",
-	plan.Update: "Somebody had changed this policy",
-	plan.Delete: "Somebody had made this policy, which the baseline does not ask for",
+// causes are what another client did, going by the operation that restored the policy.
+var causes = map[plan.Operation]string{
+	plan.Create: "Another client deleted this policy; it has been restored",
+	plan.Update: "Another client changed this policy; it has been restored",
+	plan.Delete: "Another client created this policy, which is not part of the baseline; it has been deleted",
 }
 
-// mending is what was done about it.
-var mending = map[plan.Operation]string{plan.Create: "CreateAgain", plan.Update: "PutBack", plan.Delete: "Remove"}
+// actions are what was done about it.
+var actions = map[plan.Operation]string{plan.Create: "CreateAgain", plan.Update: "PutBack", plan.Delete: "Remove"}
 
 func (a *announcer) repaired(written *apply.Written) {
-	a.recorder.Eventf(policyReference(written.Object), nil, corev1.EventTypeNormal, v1alpha1.EventRepaired, mending[written.Operation],
-		"%s; it is as it must be again", damage[written.Operation])
+	a.recorder.Eventf(policyReference(written.Object), nil, corev1.EventTypeNormal, v1alpha1.EventRepaired, actions[written.Operation],
+		"%s", causes[written.Operation])
 }
 
 func (a *announcer) takenOver(written *apply.Written) {
 	a.recorder.Eventf(policyReference(written.Object), nil, corev1.EventTypeWarning, v1alpha1.EventTakenOver, "TakeOver",
-		"This name belongs to netbaseline in a governed namespace; the spec that lay here was replaced and is kept in annotation %s if it fits", v1alpha1.ReplacedSpecAnnotation)
+		"netbaseline owns this name in governed namespaces. The previous spec was replaced; a copy of up to 16 KiB is in annotation %s", v1alpha1.ReplacedSpecAnnotation)
 }
 
 func baselineReference(baseline *v1alpha1.ClusterNetworkBaseline) *corev1.ObjectReference {

@@ -19,14 +19,15 @@ import (
 // crdName is the name of our CustomResourceDefinition.
 const crdName = "clusternetworkbaselines.policy.netbaseline.dev"
 
-// liveReader reads from the API server itself what a removal needs as evidence. No cache is between: a cache may lag behind, and it
-// leaves out what lost its label.
+// liveReader reads the evidence for a removal from the API server itself, without a cache, because
+// a cache may lag behind.
 type liveReader struct {
 	api               client.Reader
 	operatorNamespace string
 }
 
-// evidence returns everything that a decision about releasing a namespace stands on. Any failed read means: no evidence.
+// evidence returns the data for a decision to release a namespace. If any read fails, there is no
+// evidence.
 func (l *liveReader) evidence(ctx context.Context, name string) (*governance.View, *metav1.PartialObjectMetadata, plan.Inventory, governance.Evidence, error) {
 	var none governance.Evidence
 	namespace := namespaceMetadata()
@@ -48,13 +49,14 @@ func (l *liveReader) evidence(ctx context.Context, name string) (*governance.Vie
 	return view, namespace, inventory, governance.Evidence{Live: true, CRDTerminating: terminating}, nil
 }
 
-// inventory reads, without any filter, the policies under claimed names in a namespace. It reads them one by one: a list would hold
-// whatever else a tenant has put there, and he could fill our memory.
+// inventory reads, without any filter, the policies under claimed names in a namespace. It reads
+// them one by one: a list would include every other policy of the tenant, who could fill our
+// memory.
 func (l *liveReader) inventory(ctx context.Context, namespace string) (plan.Inventory, error) {
 	return readInventory(ctx, l.api, namespace, plan.Observe)
 }
 
-// crdTerminating says whether our CustomResourceDefinition is being deleted, or is gone.
+// crdTerminating reports whether our CustomResourceDefinition is being deleted, or is gone.
 func (l *liveReader) crdTerminating(ctx context.Context) (bool, error) {
 	crd := &metav1.PartialObjectMetadata{}
 	crd.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
@@ -68,8 +70,9 @@ func (l *liveReader) crdTerminating(ctx context.Context) (bool, error) {
 	return !crd.DeletionTimestamp.IsZero(), nil
 }
 
-// remainingPage is how many objects are asked for at a time. Few, because whoever may create policies can give each about 1 MiB of
-// labels, and enough, because the first policy of ours settles the question.
+// remainingPage is how many objects are requested at a time: few, because anyone who may create
+// policies can give each about 1 MiB of labels, and enough, because the first policy of ours
+// settles the question.
 const remainingPage = 20
 
 // firstPolicy returns a policy made for a baseline, as namespace/name; "" if none is left anywhere.

@@ -15,12 +15,14 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// newInformer makes an informer without the index by namespace that the cache would keep: policies are read one by one, by name, and the
-// index would take a tenth of all memory. A list of policies in one namespace from the cache therefore fails.
+// newInformer makes an informer without the namespace index that the cache would keep: policies are
+// read one by one, by name, and the index would take a tenth of all memory. A list of policies in
+// one namespace from the cache therefore fails.
 //
-// Of NetworkPolicies it keeps those under our names, whatever their labels: a tenant can take a label off, and what a label selector
-// leaves out of the watch nothing would wake us for. The API server cannot select by a set of names, so all policies of the cluster pass
-// by here; those of other people are dropped before anything of them is stored.
+// Of NetworkPolicies it keeps those under our names, whatever their labels: a tenant can remove a
+// label, and no event would report changes to an object that a label selector excludes. The API
+// server cannot select by a set of names, so all policies of the cluster pass through here; all
+// others are dropped before any part of them is stored.
 func newInformer(lw toolscache.ListerWatcher, object runtime.Object, resync time.Duration, _ toolscache.Indexers) toolscache.SharedIndexInformer {
 	if _, ok := object.(*networkingv1.NetworkPolicy); ok {
 		lw = onlyClaimed(lw)
@@ -28,8 +30,8 @@ func newInformer(lw toolscache.ListerWatcher, object runtime.Object, resync time
 	return toolscache.NewSharedIndexInformer(lw, object, resync, toolscache.Indexers{})
 }
 
-// onlyClaimed leaves out of lists and watches what is not under one of our names. A name never changes, so an object is in or out for as
-// long as it lives.
+// onlyClaimed removes objects with other names than ours from lists and watches. A name never
+// changes, so an object is in or out for its whole life.
 func onlyClaimed(lw toolscache.ListerWatcher) *toolscache.ListWatch {
 	from := toolscache.ToListerWatcherWithContext(lw)
 	return &toolscache.ListWatch{
@@ -56,7 +58,7 @@ func onlyClaimed(lw toolscache.ListerWatcher) *toolscache.ListWatch {
 	}
 }
 
-// claimed lets bookmarks and errors pass too: the reflector lives by them.
+// claimed also passes bookmarks and errors: the reflector depends on them.
 func claimed(event watch.Event) (watch.Event, bool) {
 	if event.Type == watch.Bookmark || event.Type == watch.Error {
 		return event, true
@@ -65,7 +67,8 @@ func claimed(event watch.Event) (watch.Event, bool) {
 	return event, err != nil || v1alpha1.IsPolicyName(object.GetName())
 }
 
-// claimedWatch ends the goroutine of watch.Filter, which otherwise waits for as long as the process lives for its last event to be read.
+// claimedWatch ends the goroutine of watch.Filter, which otherwise blocks until the process ends if
+// its last event is not read.
 type claimedWatch struct {
 	watch.Interface
 

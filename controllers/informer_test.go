@@ -135,7 +135,8 @@ func TestOfAWatchOnlyOurNamesBookmarksAndErrorsPass(t *testing.T) {
 	}
 }
 
-// A watch is stopped while events of other people are still on their way; in the bubble, a goroutine that is left would be a deadlock.
+// A watch is stopped while events of other policies are still on their way; in the bubble, a
+// leftover goroutine would be a deadlock.
 func TestAStoppedWatchLeavesNoGoroutine(t *testing.T) {
 	t.Parallel()
 	all, _ := policiesOfAll()
@@ -149,7 +150,7 @@ func TestAStoppedWatchLeavesNoGoroutine(t *testing.T) {
 			for i := range all {
 				from.Action(watch.Added, &all[i])
 			}
-			synctest.Wait() // an event of ours waits to be read, and nobody reads it any more
+			synctest.Wait() // an event for our policy is never read
 			w.Stop()
 			w.Stop()
 		}
@@ -188,7 +189,7 @@ func TestOnlyListsOfPoliciesAreFiltered(t *testing.T) {
 				t.Errorf("%d objects are held, want %d", got, test.want)
 			}
 			if indexers := informer.GetIndexer().GetIndexers(); len(indexers) > 0 {
-				t.Errorf("indexed by %v: nobody asks for that, and it takes a tenth of all memory", indexers)
+				t.Errorf("indexed by %v: nothing uses that, and it takes a tenth of all memory", indexers)
 			}
 		})
 	}

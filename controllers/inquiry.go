@@ -2,16 +2,16 @@ package controllers
 
 import "time"
 
-// inquiry spaces out what is asked of the API server about a baseline: at most once a second, and less and less often while what prompts
-// the question stays the same.
+// inquiry limits the requests to the API server about a baseline: at most one a second, and fewer
+// and fewer while their prompt stays the same.
 type inquiry struct {
 	prompt any
 	next   time.Time
 	wait   time.Duration
-	left   string // what the last answer says is left; "" for nothing
+	left   string // a policy that was left at the last request; "" for none
 }
 
-// due reports whether the question may be asked, and if not, when.
+// due reports whether a request may be made now, and how long to wait before the next one.
 func (i *inquiry) due(prompt any, now time.Time) (bool, time.Duration) {
 	if i.prompt != prompt && i.wait > statusInterval {
 		i.wait, i.next = 0, i.next.Add(-i.wait+statusInterval)

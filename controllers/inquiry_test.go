@@ -62,7 +62,7 @@ func TestAQuestionThatIsPromptedAnewIsAskedWithinASecond(t *testing.T) {
 	}
 }
 
-// However often what prompts it changes, a question is asked once a second at most.
+// However often its prompt changes, a request is made once a second at most.
 func TestAQuestionIsAskedAtMostOnceASecond(t *testing.T) {
 	t.Parallel()
 	i, asked := inquiry{}, 0

@@ -9,44 +9,46 @@ import (
 )
 
 const (
-	// urgentLane is how many of the namespaces that are new, or were changed, are worked on at once. A reconcile waits for the API server
-	// nearly all of its time; where that is busy, more writes side by side only make each of them slower. See
-	// docs/decisions/2026-11-25-sixteen-workers.md.
+	// urgentLane is how many new or changed namespaces are reconciled in parallel. A reconcile
+	// waits for the API server nearly all of its time; if that is busy, more parallel writes only
+	// make each of them slower. See docs/decisions/2026-11-25-sixteen-workers.md.
 	urgentLane = 16
-	// patientLane is how many of those that follow an edit of a baseline are worked on at once: so few that a new namespace hardly
-	// notices them. See docs/decisions/2026-12-01-lanes.md.
+	// patientLane is how many namespaces are reconciled in parallel after an edit of a baseline: so
+	// few that a new namespace is hardly delayed. See docs/decisions/2026-12-01-lanes.md.
 	patientLane = 8
-	// hangingLane is how many more may wait for an API server that does not answer: they cost it nothing that others need. When it is
-	// full, the one that has waited longest gives way.
+	// hangingLane is how many more reconciles may wait for an API server that does not respond:
+	// waiting takes nothing that others need. When it is full, the longest waiting one gives way.
 	hangingLane = 48
-	// slowLane is how many of the namespaces that hung the last time are tried at once: few, because every attempt occupies the API
-	// server until its webhook answers.
+	// slowLane is how many namespaces that hung last time are retried in parallel: few, because
+	// every attempt occupies the API server until its webhook answers.
 	slowLane = 4
-	// contestedLane is how many of the namespaces that other clients keep changing are worked on at once. A repair takes some
-	// milliseconds, so that it is enough for hundreds a second.
+	// contestedLane is how many namespaces that other clients keep changing are reconciled in
+	// parallel. A repair takes a few milliseconds, so this is enough for hundreds per second.
 	contestedLane = 4
 	// namespaceWorkers is enough for all lanes, so that no lane takes the workers of another.
 	namespaceWorkers = urgentLane + patientLane + hangingLane + slowLane + contestedLane
 
-	// hangsAfter is how long a healthy reconcile takes at most: many times as long as one takes in a burst, and short enough that a
-	// namespace behind three dozen hanging ones is still protected within a second.
+	// hangsAfter is the longest time that a healthy reconcile takes: many times as long as one
+	// takes in a burst, and short enough that a namespace behind three dozen hanging ones is still
+	// protected within a second.
 	hangsAfter = 250 * time.Millisecond
-	// givesWayAfter is how long the hanging ones wait at least before one gives way.
+	// givesWayAfter is how long a hanging reconcile waits at least before it gives way.
 	givesWayAfter = time.Second
-	// stuckAfter is how long no reconcile takes: far longer than reconcileTimeout.
+	// stuckAfter is longer than any reconcile takes: far longer than reconcileTimeout.
 	stuckAfter = 5 * reconcileTimeout
 )
 
-// errGaveWay is why a reconcile that hung was ended.
+// errGaveWay is the cause with which a hanging reconcile is canceled.
 var errGaveWay = errors.New("the API server did not answer in time; does an admission webhook hang?")
 
-// lanes keep the namespaces whose writes hang, and those that are contested, from taking the workers of all others.
+// lanes keep namespaces whose writes hang, and contested ones, from taking the workers of all
+// others.
 type lanes struct {
 	mu        sync.Mutex
 	passes    map[*pass]struct{}
 	in        [contestedLaneKind + 1]int
 	waiting   [patientLaneKind + 1][]chan struct{}
-	slow      map[string]struct{} // namespaces that hung the last time
+	slow      map[string]struct{} // namespaces that hung last time
 	now       func() time.Time
 	afterFunc func(time.Duration, func()) *time.Timer
 }
@@ -79,14 +81,15 @@ func newLanes() *lanes {
 	}
 }
 
-// enter takes a place for a namespace. Where the lane of slow or contested namespaces is full, it returns how long to stay away instead;
-// the other lanes are waited for. Leave must be called on the pass, and the context be used.
+// enter takes a place for a namespace. If the lane of slow or contested namespaces is full, it
+// returns how long to back off instead; for a place in the other lanes it waits. The caller must
+// use the returned context and call leave on the pass.
 func (l *lanes) enter(ctx context.Context, namespace string, contested, urgent bool) (context.Context, *pass, time.Duration) {
 	l.mu.Lock()
 	_, slow := l.slow[namespace]
 	switch {
 	case slow && l.in[slowLaneKind] >= slowLane:
-		// The more there are, the longer each stays away, so that their attempts are no load.
+		// The more there are, the longer each backs off, so that their attempts cause no load.
 		wait := min(max(time.Duration(len(l.slow))*hangsAfter, time.Second), lastRetry/2)
 		l.mu.Unlock()
 		return ctx, nil, wait
@@ -103,20 +106,20 @@ func (l *lanes) enter(ctx context.Context, namespace string, contested, urgent b
 	return l.await(ctx, namespace, patientLaneKind, patientLane)
 }
 
-// await is called with the lock held, and gives it up.
+// await is called with the lock held, and releases it.
 func (l *lanes) await(ctx context.Context, namespace string, lane laneKind, places int) (context.Context, *pass, time.Duration) {
 	if l.in[lane] >= places {
 		turn := make(chan struct{})
 		l.waiting[lane] = append(l.waiting[lane], turn)
 		l.mu.Unlock()
-		<-turn // soon: what holds a place there gives it up after hangsAfter
+		<-turn // soon: every place there is given up after hangsAfter
 		l.mu.Lock()
 		l.in[lane]-- // the place was handed on with the turn
 	}
 	return l.admit(ctx, namespace, lane)
 }
 
-// admit is called with the lock held, and gives it up.
+// admit is called with the lock held, and releases it.
 func (l *lanes) admit(ctx context.Context, namespace string, lane laneKind) (context.Context, *pass, time.Duration) {
 	defer l.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -127,7 +130,7 @@ func (l *lanes) admit(ctx context.Context, namespace string, lane laneKind) (con
 	return ctx, p, 0
 }
 
-// hangs moves a pass out of the way of the others.
+// hangs moves a hanging pass out of the way of the others.
 func (p *pass) hangs() {
 	l := p.lanes
 	l.mu.Lock()
@@ -151,14 +154,16 @@ func (p *pass) hangs() {
 	l.in[hangingLaneKind]++
 }
 
-// whenHanging has a function called if the reconcile turns out to hang; nil for none. It must be quick.
+// whenHanging sets a function that is called if the reconcile hangs; nil for none. It must be
+// quick.
 func (p *pass) whenHanging(tell func()) {
 	p.lanes.mu.Lock()
 	defer p.lanes.mu.Unlock()
 	p.onHang = tell
 }
 
-// giveWay ends the hanging reconcile that has waited longest, if that is long enough.
+// giveWay cancels the longest hanging reconcile if it has waited long enough, and reports whether
+// it did.
 func (l *lanes) giveWay() bool {
 	var longest *pass
 	for p := range l.passes {
@@ -174,7 +179,7 @@ func (l *lanes) giveWay() bool {
 	return true
 }
 
-// leave gives the place up.
+// leave gives up the place.
 func (p *pass) leave() {
 	l := p.lanes
 	l.mu.Lock()
@@ -197,14 +202,15 @@ func (l *lanes) vacate(lane laneKind) {
 	l.in[lane]--
 }
 
-// forget drops what is known about a namespace that is gone.
+// forget drops the state of a namespace that is gone.
 func (l *lanes) forget(namespace string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.slow, namespace)
 }
 
-// check returns an error if a reconcile does not end although it was told to: then only a restart helps.
+// check returns an error if a reconcile does not end although it was canceled: then only a restart
+// helps.
 func (l *lanes) check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

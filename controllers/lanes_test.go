@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Each of these tests runs in a bubble, in which time passes only when everybody waits for it.
+// Each of these tests runs in a bubble, in which time passes only when every goroutine waits for
+// it.
 
 // entered takes places that must be free.
 func entered(t *testing.T, l *lanes, count int, name string, contested bool) []*pass {
@@ -29,7 +30,7 @@ func entered(t *testing.T, l *lanes, count int, name string, contested bool) []*
 	return passes
 }
 
-// leave has passes give their places up.
+// leave gives up the places of passes.
 func leave(passes ...*pass) {
 	for _, p := range passes {
 		p.leave()
@@ -52,7 +53,7 @@ func lanesOf(l *lanes) map[laneKind]int {
 	return in
 }
 
-// slowed returns lanes that know so many namespaces, of this name, whose writes hung the last time.
+// slowed returns lanes with this many namespaces, of this name, whose writes hung last time.
 func slowed(t *testing.T, count int, name string) *lanes {
 	t.Helper()
 	l := newLanes()
@@ -123,18 +124,18 @@ func TestWhatHangsMakesRoomForTheHealthy(t *testing.T) {
 		hanging := entered(t, l, urgentLane, "hanging", false)
 		var told atomic.Int32
 		hanging[0].whenHanging(func() { told.Add(1) })
-		hanging[1].whenHanging(func() { t.Error("told of a hang that is over") })
+		hanging[1].whenHanging(func() { t.Error("a hang that is over was reported") })
 		hanging[1].whenHanging(nil)
 
 		time.Sleep(hangsAfter - 1)
 		synctest.Wait()
 		if in := lanesOf(l); in[urgentLaneKind] != urgentLane || told.Load() > 0 {
-			t.Errorf("before %s: %v, told %d times", hangsAfter, in, told.Load())
+			t.Errorf("before %s: %v, reported %d times", hangsAfter, in, told.Load())
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if in := lanesOf(l); in[hangingLaneKind] != urgentLane || in[urgentLaneKind] != 0 || told.Load() != 1 {
-			t.Errorf("after %s: %v, told %d times; want all moved away, and told once", hangsAfter, in, told.Load())
+			t.Errorf("after %s: %v, reported %d times; want all moved away, and reported once", hangsAfter, in, told.Load())
 		}
 		leave(entered(t, l, urgentLane, "healthy", false)...)
 		leave(hanging...)
@@ -179,7 +180,8 @@ func TestTheLongestGivesWayWhereTooManyHang(t *testing.T) {
 			}
 			return count
 		}
-		// Three batches took less than a second: until then nobody gives way, and after it one does for each that hangs.
+		// Three batches took less than a second: until then none gives way, and after it one does
+		// for each that hangs.
 		before := hanging[0].began.Add(givesWayAfter).Sub(l.now())
 		time.Sleep(before - 1)
 		synctest.Wait()
@@ -352,7 +354,7 @@ func TestALeftPlaceIsHandedOnOnce(t *testing.T) {
 		workers.Wait()
 		want := [2]int{urgentLaneKind: urgentLane, patientLaneKind: patientLane}
 		if in := lanesOf(l); len(in) > 0 || worked != 40*urgentLane || most != want || len(l.waiting[0])+len(l.waiting[1]) > 0 {
-			t.Errorf("worked on were %d, %d at once, and %v are left; want %d, %d and none", worked, most, in, 40*urgentLane, want)
+			t.Errorf("worked on were %d, %d in parallel, and %v are left; want %d, %d and none", worked, most, in, 40*urgentLane, want)
 		}
 	})
 }

@@ -8,14 +8,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// ledgerChanges brings what changes in the ledger to the queue of the baseline controller, which keeps one entry for each baseline
-// however many namespaces change.
+// ledgerChanges passes changes of the ledger to the queue of the baseline controller, which keeps
+// one entry for each baseline however many namespaces change.
 type ledgerChanges struct {
 	mu sync.Mutex
 	q  queue
 }
 
-// start is the source of the baseline controller's watch. What changes before it is started is covered by the initial list of baselines.
+// start is the source of the baseline controller's watch. The initial list of baselines covers
+// changes made before it starts.
 func (c *ledgerChanges) start(_ context.Context, q queue) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,7 +8,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
-// metrics holds what the manager counts. No label can take more values than there are baselines.
+// metrics holds the metrics that the manager updates itself. No label can take more values than
+// there are baselines.
 type metrics struct {
 	writes     *prometheus.CounterVec
 	repairs    prometheus.Counter
@@ -23,7 +24,7 @@ func newMetrics(registerer prometheus.Registerer, book *ledger.Ledger) (*metrics
 		}, []string{"operation"}),
 		repairs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "netbaseline_drift_repairs_total",
-			Help: "Times the policies of a namespace were put back after another client had changed or deleted them.",
+			Help: "Times the policies of a namespace were restored after another client had changed or deleted them.",
 		}),
 		protection: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "netbaseline_namespace_protection_seconds",
@@ -54,7 +55,7 @@ var (
 		"Namespaces by baseline and state (synced, pending, failed, held, releasing). Held ones whose baseline does not exist have an empty baseline.",
 		[]string{"baseline", "state"}, nil)
 	contestedDesc = prometheus.NewDesc("netbaseline_contested_namespaces",
-		"Namespaces whose policies another client keeps changing although they are put back each time.", nil, nil)
+		"Namespaces whose policies another client keeps changing although they are restored each time.", nil, nil)
 )
 
 // ledgerCollector reads the ledger when metrics are scraped, so that they cannot fall behind it.

@@ -15,7 +15,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
-// scraped returns what a scrape sees: the value of each series, written as in PromQL; of a histogram the count and the sum.
+// scraped returns the result of a scrape: the value of each series, written as in PromQL; of a
+// histogram the count and the sum.
 func scraped(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()

@@ -32,7 +32,8 @@ func TestWhatAnAdmissionPluginAltersIsNoRepair(t *testing.T) {
 	}
 }
 
-// Its pods may still run, so what somebody opens must be closed, also if the first attempt fails.
+// Its pods may still run, so a policy that a tenant opens must be closed, also if the first attempt
+// fails.
 func TestARepairInATerminatingNamespaceIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, enforcing().Obj())
@@ -42,7 +43,7 @@ func TestARepairInATerminatingNamespaceIsTriedAgain(t *testing.T) {
 	const call = "update " + v1alpha1.DefaultDenyName
 	s.refuse[call] = apierrors.NewServiceUnavailable("starting")
 	if got := s.reconcile(); got.again == 0 || got.err != nil || got.record.State != ledger.Unmanaged {
-		t.Errorf("again in %s, error %v, state %q; want it tried again, in silence", got.again, got.err, got.record.State)
+		t.Errorf("again in %s, error %v, state %q; want it retried without an error", got.again, got.err, got.record.State)
 	}
 	delete(s.refuse, call)
 	s.clock = s.clock.Add(time.Minute)
@@ -65,7 +66,8 @@ func TestARelabelledNamespaceDoesNotWaitForAnAlteration(t *testing.T) {
 	}
 }
 
-// What somebody did to the policies of another baseline, or of another environment, is over.
+// Another client's changes to the policies of another baseline, or of another environment, no
+// longer count.
 func TestAContestIsAboutWhatIsAskedForNow(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, enforcing().Obj())
@@ -142,7 +144,7 @@ func (s *site) relabel(environment string) {
 	s.directly(func() error { return s.api.Update(s.t.Context(), namespace) })
 }
 
-// terminate has the namespace shop deleted, and kept by a finalizer.
+// terminate deletes the namespace shop, which a finalizer keeps.
 func (s *site) terminate() {
 	s.t.Helper()
 	namespace := &corev1.Namespace{}

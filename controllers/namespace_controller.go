@@ -1,5 +1,6 @@
-// Package controllers turns events into reconciles: it watches, asks governance who governs, renders, plans and applies, and writes
-// down in the ledger how each namespace stands. It holds no rule of its own about traffic or about who governs.
+// Package controllers turns events into reconciles: it watches, lets package governance decide
+// which baseline governs, renders, plans and applies, and records the state of each namespace in
+// the ledger. It has no rules of its own about traffic or governance.
 package controllers
 
 import (
@@ -21,7 +22,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// namespaceReconciler brings one namespace at a time to the policies that it must have.
+// namespaceReconciler brings one namespace at a time to its desired policies.
 type namespaceReconciler struct {
 	cache      client.Reader
 	live       liveReader
@@ -39,7 +40,7 @@ type namespaceReconciler struct {
 	firstRound sync.Once
 }
 
-// situation is all that a reconcile knows about its namespace.
+// situation is everything that a reconcile has read about its namespace.
 type situation struct {
 	namespace *metav1.PartialObjectMetadata
 	labels    map[string]string // of the namespace
@@ -50,19 +51,21 @@ type situation struct {
 	previous  ledger.Record
 	known     bool // whether there is a previous record
 	pass      *pass
-	// left are the policies that it would be futile to write, and leftFor is for how long; 0 for as long as nothing changes.
+	// left are the policies that it would be futile to write, and leftFor is for how long; 0 until
+	// something changes.
 	left    map[string]cause
 	leftFor time.Duration
-	// again is when to look again because the inventory has in it what the cache does not show yet.
+	// again is when to reconcile again because the inventory has writes that the cache does not
+	// show yet.
 	again time.Duration
 }
 
-// outcome is what a reconcile has come to.
+// outcome is the result of a reconcile.
 type outcome struct {
 	record ledger.Record
-	// again is when to look again without being told to; 0 for not at all.
+	// again is when to reconcile again without an event; 0 for not at all.
 	again time.Duration
-	// err makes the queue try again, with a growing delay.
+	// err makes the queue retry, with a growing delay.
 	err error
 }
 
@@ -86,7 +89,7 @@ func (r *namespaceReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	seen.pass = pass
 	result := r.converge(ctx, seen)
 	if result.err != nil {
-		r.own.distrust(name) // the queue decides when to look again, and that may be late
+		r.own.distrust(name) // the queue decides when to retry, and that may be late
 	}
 	result.record.Rehearsed = rehearse(seen)
 	r.ledger.Record(name, round, result.record)
@@ -124,7 +127,8 @@ func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation
 	return seen, nil
 }
 
-// converge decides about a namespace and does it. What would take protection away is decided again on what the API server itself says.
+// converge decides about a namespace and carries the decision out. A decision that would reduce
+// protection is made again on live data.
 func (r *namespaceReconciler) converge(ctx context.Context, seen *situation) outcome {
 	decision, steps := r.decide(seen)
 	if decision.Action == governance.Confirm || steps.Loosens() {
@@ -148,7 +152,7 @@ func (r *namespaceReconciler) converge(ctx context.Context, seen *situation) out
 	return outcome{record: ledger.Record{Selecting: decision.Selecting}}
 }
 
-// decide says what is to become of a namespace, and plans it.
+// decide returns the decision about a namespace, and its plan.
 func (r *namespaceReconciler) decide(seen *situation) (governance.Decision, plan.Plan) {
 	name, decision := seen.namespace.Name, governance.Decide(seen.view, seen.subject(), seen.evidence)
 	if decision.Action == governance.Release {
@@ -169,7 +173,7 @@ func (r *namespaceReconciler) decide(seen *situation) (governance.Decision, plan
 	return decision, steps
 }
 
-// confirm replaces what is known from the cache by what the API server itself says.
+// confirm replaces cached data with live data from the API server.
 func (r *namespaceReconciler) confirm(ctx context.Context, seen *situation) error {
 	view, namespace, inventory, evidence, err := r.live.evidence(ctx, seen.namespace.Name)
 	if err != nil {
@@ -180,20 +184,20 @@ func (r *namespaceReconciler) confirm(ctx context.Context, seen *situation) erro
 	return nil
 }
 
-// beginFirstRound opens the round of the start-up. It runs in the first reconcile, because only then are all caches filled and all
-// namespaces in the queue.
+// beginFirstRound opens the first round after startup. It runs in the first reconcile, because only
+// then are all caches filled and all namespaces in the queue.
 func (r *namespaceReconciler) beginFirstRound(ctx context.Context) {
 	r.firstRound.Do(func() {
 		names, err := namespaceNames(ctx, r.cache)
 		if err != nil {
-			names = nil // a cache that is filled does not fail; without names, the round is complete at once
+			names = nil // a filled cache does not fail; without names, the round is complete immediately
 		}
 		r.ledger.Begin(names, r.now())
 	})
 }
 
-// sideBySide reports whether the policies of a namespace may be written at the same time. A clock that is behind the API server's
-// must not make every namespace look young.
+// sideBySide reports whether the policies of a namespace may be written in parallel. A clock that
+// is behind the API server's must not make every namespace look young.
 func (r *namespaceReconciler) sideBySide(seen *situation) bool {
 	age := r.now().Sub(seen.namespace.CreationTimestamp.Time)
 	return age.Abs() < youngNamespace && len(seen.inventory) == 0
@@ -227,8 +231,9 @@ func (s *situation) subject() governance.Subject {
 	}
 }
 
-// owners returns the baselines that our policies were made for. What the ledger remembers counts for more than their labels, which
-// whoever may write the policies can change: a namespace that a baseline governed is its own, held or not, until that baseline gives it up.
+// owners returns the baselines that our policies were made for. The ledger takes precedence over
+// the labels of the policies, which anyone who may write them can change: a namespace belongs to
+// the baseline that governed it, held or not, until that baseline gives it up.
 func (s *situation) owners() []string {
 	remembered := s.previous.Governed() || s.previous.State == ledger.Held && len(s.inventory) > 0
 	if owners := s.previous.Owners(); remembered && len(owners) > 0 && s.previous.NamespaceUID == s.namespace.UID {

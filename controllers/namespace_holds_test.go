@@ -33,7 +33,7 @@ func (c *counted) Get(ctx context.Context, key client.ObjectKey, object client.O
 	return c.Reader.Get(ctx, key, object, opts...)
 }
 
-// countReads has every live read of a policy counted.
+// countReads counts every live read of a policy.
 func (s *site) countReads() *counted {
 	c := &counted{Reader: s.api}
 	s.executor.Live, s.live.api = c, c
@@ -53,7 +53,7 @@ func withPolicies(change func(*networkingv1.NetworkPolicy), objects ...client.Ob
 	return objects
 }
 
-// edit has somebody edit a baseline, and the watch report it.
+// edit changes a baseline and has the watch report it.
 func (s *site) edit(name string, change func(*v1alpha1.ClusterNetworkBaseline)) {
 	s.t.Helper()
 	baseline := &v1alpha1.ClusterNetworkBaseline{}
@@ -65,7 +65,7 @@ func (s *site) edit(name string, change func(*v1alpha1.ClusterNetworkBaseline)) 
 	s.views.invalidate()
 }
 
-// unlabel takes the environment off the namespace shop.
+// unlabel removes the environment label from the namespace shop.
 func (s *site) unlabel() {
 	s.t.Helper()
 	namespace := &corev1.Namespace{}
@@ -74,7 +74,7 @@ func (s *site) unlabel() {
 	s.directly(func() error { return s.api.Update(s.t.Context(), namespace) })
 }
 
-// Tools that replace an object take its labels off and put them back.
+// Tools that replace an object remove its labels and restore them.
 func TestALabelThatBlinksOpensNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, enforcing().Selecting("environment", "production").Obj())
@@ -136,7 +136,8 @@ func TestANamespaceThatMovesToAnotherEnvironmentIsFollowedAtOnce(t *testing.T) {
 	}
 }
 
-// The baseline that the policies were made for does not exist: it cannot give the namespace up, and what it protects must not be opened.
+// The baseline that the policies were made for does not exist: it cannot give the namespace up, and
+// its protection must not be opened.
 func TestWhatIsHeldIsClosedButNotOpened(t *testing.T) {
 	t.Parallel()
 	const deny, isolation = v1alpha1.DefaultDenyName, v1alpha1.EnvironmentIsolationName
@@ -160,7 +161,7 @@ func TestWhatIsHeldIsClosedButNotOpened(t *testing.T) {
 			}
 		}, want: []string{"update " + deny}},
 		"what isolates in more directions is left": {governor: other().Denying("Ingress"), deniesLess: true},
-		"what is not asked for is left":            {governor: other().Scope(v1alpha1.IsolationScopeNone).WithoutDNS()},
+		"what is not desired is left":              {governor: other().Scope(v1alpha1.IsolationScopeNone).WithoutDNS()},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -181,7 +182,7 @@ func TestWhatIsHeldIsClosedButNotOpened(t *testing.T) {
 				}
 			}
 			if after := reads.policies.Load(); after != before {
-				t.Errorf("%d live reads for what is known to be left", after-before)
+				t.Errorf("%d live reads for policies known to be left", after-before)
 			}
 			s.change(deny, letIn)
 			if got = s.reconcile(); slices.Contains(got.writes, "update "+deny) == test.deniesLess {
@@ -191,7 +192,8 @@ func TestWhatIsHeldIsClosedButNotOpened(t *testing.T) {
 	}
 }
 
-// What a tenant can write, the label of a baseline included, does not decide whose a namespace is.
+// Fields that a tenant can write, such as the baseline label, do not decide which baseline a
+// namespace belongs to.
 func TestWhoseANamespaceIsTheLedgerSays(t *testing.T) {
 	t.Parallel()
 	for _, heldFirst := range []bool{false, true} {
@@ -248,7 +250,7 @@ func TestARefusedRemovalIsReleasing(t *testing.T) {
 	}
 	s.clock = s.clock.Add(time.Minute)
 	if got = s.reconcile(); got.err != nil || got.again == 0 || !got.record.Since.Equal(noon) {
-		t.Errorf("a minute later: error %v, again in %s, since %s; want it tried again in silence, since noon", got.err, got.again, got.record.Since)
+		t.Errorf("a minute later: error %v, again in %s, since %s; want it retried without an error, since noon", got.err, got.again, got.record.Since)
 	}
 	counts := s.ledger.Summarize("default").Counts
 	if counts.Releasing != 1 || counts.Failed+counts.Pending+counts.Governed > 0 {

@@ -17,17 +17,20 @@ import (
 )
 
 const (
-	// youngNamespace is the age below which a namespace can hold no running pods that know DNS yet: scheduling, pulling and starting
-	// take longer, and writing its policies side by side protects it sooner.
+	// youngNamespace is the age below which a namespace cannot have running pods that use DNS yet:
+	// scheduling, pulling and starting take longer, and writing its policies in parallel protects
+	// it sooner.
 	youngNamespace = 10 * time.Second
-	// labelSettles is how long a namespace must not have been selected before that counts. Tools that replace an object take its labels
-	// off and put them back within milliseconds; people who undo a mistake take a few seconds.
+	// labelSettles is how long a namespace must have been unselected before that counts. Tools that
+	// replace an object remove its labels and restore them within milliseconds; people who undo a
+	// mistake take a few seconds.
 	labelSettles = 10 * time.Second
-	// quotaRetry is how soon a full quota is tried again: what makes room in it, nothing tells.
+	// quotaRetry is how soon a write that exceeded a quota is retried: no event reports that the
+	// quota has room again.
 	quotaRetry = 3 * time.Second
 )
 
-// enforce brings a namespace to what its governor asks for.
+// enforce brings a namespace to the desired policies of its governor.
 func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, decision governance.Decision, steps plan.Plan) outcome {
 	name, target := seen.namespace.Name, targetRecord(seen, decision)
 	if !seen.previous.SameTarget(target) {
@@ -39,7 +42,7 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	switch {
 	case err != nil && apply.NamespaceGone(err), seen.terminating():
 		return r.unreported(seen, decision, err)
-	case errors.Is(err, apply.ErrUnconfirmed): // the cache is behind what lies there
+	case errors.Is(err, apply.ErrUnconfirmed): // the cache is behind the existing object
 		return outcome{record: r.pending(seen, target, v1alpha1.ReasonUnconfirmed, err.Error()), again: r.retries.When(name)}
 	case err != nil:
 		return r.refused(seen, decision, target, err)
@@ -54,8 +57,8 @@ func (r *namespaceReconciler) enforce(ctx context.Context, seen *situation, deci
 	return outcome{record: r.settled(seen, target), again: seen.leftFor}
 }
 
-// unreported concludes a reconcile of a namespace that is being deleted. Its pods may still run, so what failed is tried again; but there is
-// nothing to report.
+// unreported concludes a reconcile of a namespace that is being deleted. Its pods may still run, so
+// failures are retried, but they are not reported.
 func (r *namespaceReconciler) unreported(seen *situation, decision governance.Decision, err error) outcome {
 	concluded := outcome{record: ledger.Record{Selecting: decision.Selecting}}
 	if err != nil && !apply.NamespaceGone(err) {
@@ -64,8 +67,8 @@ func (r *namespaceReconciler) unreported(seen *situation, decision governance.De
 	return concluded
 }
 
-// execute carries out a plan, and remembers what was written until the cache shows it. If it hangs, the namespace is recorded as waiting for
-// the target, unless that names no baseline.
+// execute carries out a plan, and remembers its writes until the cache shows them. If it hangs, the
+// namespace is recorded as pending for the target, unless the target names no baseline.
 func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, target ledger.Record, steps plan.Plan) (written []apply.Written, err error) {
 	if steps.Len() == 0 {
 		return nil, nil
@@ -88,9 +91,10 @@ func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, targ
 	return executor.Execute(ctx, r.informed(seen, target, steps))
 }
 
-// informed adds to a plan what is known of the namespace beyond its inventory. Policies may be replaced without being read first only where
-// they are the baseline's own, as it has left them or undisputed: else they must be read, to tell who disputes what. And a repair does not
-// wait for DNS: it isolates only what was isolated before.
+// informed adjusts a plan to the state of the namespace beyond its inventory. Policies may be
+// replaced without being read first only if they are the baseline's own, and unchanged or
+// undisputed: otherwise they must be read, to detect other clients. A repair does not wait for DNS:
+// it isolates only what was isolated before.
 func (r *namespaceReconciler) informed(seen *situation, target ledger.Record, steps plan.Plan) plan.Plan {
 	own := seen.previous.SameGovernor(target) && seen.previous.State == ledger.Synced
 	repair := seen.previous.SameTarget(target) && seen.previous.Reached
@@ -107,7 +111,8 @@ func (r *namespaceReconciler) informed(seen *situation, target ledger.Record, st
 	return steps
 }
 
-// drifted reports whether writes were repairs: what was asked for has not changed, and was in place, or something else lay there.
+// drifted reports whether writes were repairs: the target is the same as before, and its policies
+// were in place or another object was replaced.
 func drifted(seen *situation, target ledger.Record, written []apply.Written) bool {
 	if !seen.previous.SameTarget(target) {
 		return false
@@ -116,7 +121,7 @@ func drifted(seen *situation, target ledger.Record, written []apply.Written) boo
 	return replaced && seen.previous.Reason != v1alpha1.ReasonAlteredByAdmission || seen.previous.State == ledger.Synced || seen.previous.Reason == v1alpha1.ReasonConflict
 }
 
-// remember notes which writes did not last, or will not, and who else writes.
+// remember records writes that did not last, or will not, and conflicts with other clients.
 func (r *namespaceReconciler) remember(namespace string, steps plan.Plan, written []apply.Written, err error) {
 	now, altered := r.now(), apply.Alterations(err)
 	for i := range written {
@@ -137,7 +142,8 @@ func (r *namespaceReconciler) remember(namespace string, steps plan.Plan, writte
 	}
 }
 
-// hold leaves what protects a namespace as it is, and closes what another baseline that governs otherwise would not allow.
+// hold leaves the policies that protect a namespace as they are, and closes what the baseline that
+// would govern otherwise does not allow.
 func (r *namespaceReconciler) hold(ctx context.Context, seen *situation, decision governance.Decision, steps plan.Plan) outcome {
 	name, record := seen.namespace.Name, heldRecord(seen, decision)
 	if decision.Reason == v1alpha1.ReasonOwnerUnknown {
@@ -156,7 +162,7 @@ func (r *namespaceReconciler) hold(ctx context.Context, seen *situation, decisio
 	return outcome{record: record}
 }
 
-// report tells what was written, in metrics, events and the ledger's tallies.
+// report records writes in metrics, events and the tallies of the ledger.
 func (r *namespaceReconciler) report(seen *situation, decision governance.Decision, written []apply.Written, drifted bool) {
 	if len(written) == 0 {
 		return
@@ -168,19 +174,19 @@ func (r *namespaceReconciler) report(seen *situation, decision governance.Decisi
 	case drifted:
 		r.metrics.repairs.Inc()
 		r.contention.disturbed(name, r.now())
-	case !seen.terminating() && !arriving: // that a new namespace is protected is nothing to tell
+	case !seen.terminating() && !arriving: // the protection of a new namespace is not an event
 		r.ledger.NoteEnforced(decision.Governor.Baseline.Name, name)
 	}
 	r.announce(seen, decision, written, drifted)
 }
 
-// announce tells about repairs in events.
+// announce records events about repairs.
 func (r *namespaceReconciler) announce(seen *situation, decision governance.Decision, written []apply.Written, drifted bool) {
 	name := seen.namespace.Name
 	contested := r.contention.contested(name, r.now())
 	for i := range written {
 		switch {
-		case contested: // whoever loops must not fill the cluster with events
+		case contested: // a client in a loop must not fill the cluster with events
 		case written[i].TakenOver:
 			r.events.takenOver(&written[i])
 		case drifted:
@@ -192,7 +198,7 @@ func (r *namespaceReconciler) announce(seen *situation, decision governance.Deci
 	}
 }
 
-// settled returns the record of a namespace whose policies allow no more than they are to.
+// settled returns the record of a namespace whose policies allow no more than desired.
 func (r *namespaceReconciler) settled(seen *situation, record ledger.Record) ledger.Record {
 	left := seen.left
 	rivals := slices.Sorted(func(yield func(string) bool) {
@@ -208,16 +214,17 @@ func (r *namespaceReconciler) settled(seen *situation, record ledger.Record) led
 		record.State, record.Reason, record.Message = ledger.Failed, v1alpha1.ReasonAlteredByAdmission, seen.alteration()
 	case len(rivals) > 0:
 		record.Contested, record.Reason = true, v1alpha1.ReasonContested
-		record.Message = fmt.Sprintf("another client keeps replacing %s by one that allows no more than it; it is put back every few minutes. "+
+		record.Message = fmt.Sprintf("another client keeps replacing %s by one that allows no more than it; it is restored every few minutes. "+
 			"Does another netbaseline run without leader election?", strings.Join(rivals, ", "))
 	case r.contention.contested(seen.namespace.Name, r.now()):
 		record.Contested, record.Reason = true, v1alpha1.ReasonContested
-		record.Message = fmt.Sprintf("another client changed its policies more than %d times in the last minute; each time they were put back", contestedAfter)
+		record.Message = fmt.Sprintf("another client changed its policies more than %d times in the last minute; each time they were restored", contestedAfter)
 	}
 	return record
 }
 
-// alteration says which policy admission alters: as it was said before, or anew where something else was said since.
+// alteration returns the message about the policy that admission alters: the previous one, or a new
+// one if another reason was reported since.
 func (s *situation) alteration() string {
 	if s.previous.Reason == v1alpha1.ReasonAlteredByAdmission {
 		return s.previous.Message
@@ -230,8 +237,9 @@ func (s *situation) alteration() string {
 	return ""
 }
 
-// pending returns the record of a namespace that is not protected yet. It counts from when the namespace was first seen; in the first
-// round, when it may have been so for long, from the namespace's creation.
+// pending returns the record of a namespace that is not protected yet. It counts from when the
+// namespace was first seen; in the first round, when it may have been unprotected for long, from
+// the namespace's creation.
 func (r *namespaceReconciler) pending(seen *situation, record ledger.Record, reason, message string) ledger.Record {
 	record.State, record.Reason, record.Message, record.Since = ledger.Pending, reason, message, r.now()
 	if at, ok := r.ledger.Arrival(seen.namespace.Name); ok {
@@ -253,7 +261,7 @@ func (r *namespaceReconciler) refused(seen *situation, decision governance.Decis
 	r.tellExposed(seen, decision, target, err)
 	stuck := seen.previous.State == ledger.Failed && seen.previous.SameTarget(record)
 	if refusal.Reason == v1alpha1.ReasonConflict && stuck {
-		return outcome{record: seen.previous, again: firstRetry} // a race does not hide what is wrong
+		return outcome{record: seen.previous, again: firstRetry} // a conflict does not hide the failure
 	}
 	again := r.tryAgain(name, refusal.Reason, stuck && refusal.Reason == seen.previous.Reason)
 	if again == 0 {
@@ -262,7 +270,7 @@ func (r *namespaceReconciler) refused(seen *situation, decision governance.Decis
 	return outcome{record: record, again: again}
 }
 
-// tellExposed tells that protection which was there is gone and cannot be put back.
+// tellExposed records an event if existing protection was lost and cannot be restored.
 func (r *namespaceReconciler) tellExposed(seen *situation, decision governance.Decision, target ledger.Record, err error) {
 	refused, refusal := apply.Refused(err), apply.Explain(err)
 	if len(refused) > 0 && refusal.Permanent && seen.previous.State == ledger.Synced && seen.previous.SameTarget(target) {
@@ -270,15 +278,15 @@ func (r *namespaceReconciler) tellExposed(seen *situation, decision governance.D
 	}
 }
 
-// tryAgain returns when to try again after a refusal; 0 for when the queue says, which also logs it.
+// tryAgain returns when to retry after a refusal; 0 to leave that to the queue, which also logs it.
 func (r *namespaceReconciler) tryAgain(namespace, reason string, known bool) time.Duration {
 	switch {
 	case reason == v1alpha1.ReasonConflict:
-		return firstRetry // another client writes at the same moment: that is no error, and a growing delay would help it to win
+		return firstRetry // another client writes at the same time: not an error, and a growing delay would let it win
 	case reason == v1alpha1.ReasonAlteredByAdmission:
-		return futileRetry // to write again before that is futile
+		return futileRetry // an earlier write is futile
 	case reason == v1alpha1.ReasonTerminatingPolicy:
-		return lastRetry // the watch tells when it is gone
+		return lastRetry // the watch reports when it is gone
 	case !known:
 		return 0
 	case reason == v1alpha1.ReasonQuotaExceeded:
@@ -287,7 +295,8 @@ func (r *namespaceReconciler) tryAgain(namespace, reason string, known bool) tim
 	return r.retries.When(namespace)
 }
 
-// quotaAgain returns when to try a full quota again: within seconds, but so that a thousand of them are no load.
+// quotaAgain returns when to retry a full quota: within seconds, but slowly enough that a thousand
+// of them cause no load.
 func (r *namespaceReconciler) quotaAgain() time.Duration {
 	full := time.Duration(r.ledger.Failed(v1alpha1.ReasonQuotaExceeded))
 	return min(max(quotaRetry, full*firstRetry), lastRetry)
@@ -315,7 +324,8 @@ func heldRecord(seen *situation, decision governance.Decision) ledger.Record {
 	return record
 }
 
-// lingering describes a policy that is no longer asked for and that a finalizer keeps; "" if there is none.
+// lingering describes a policy that is no longer desired but kept by a finalizer; "" if there is
+// none.
 func (s *situation) lingering(decision governance.Decision) string {
 	desired := decision.Governor.Desired(decision.Governor.Environment(s.labels))
 	return keptPolicy(s.inventory, func(name string, found plan.Observed) bool {

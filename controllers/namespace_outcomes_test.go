@@ -48,7 +48,7 @@ func TestANamespaceIsProtectedAndThenLeftAlone(t *testing.T) {
 		t.Errorf("events %v: one for each namespace would be too many", got.events)
 	}
 	if enforced, _ := s.ledger.TakeTallies("default"); enforced.String() != "" {
-		t.Errorf("told is %q: that a new namespace is protected is no news", enforced)
+		t.Errorf("reported is %q: the protection of a new namespace is not an event", enforced)
 	}
 	if count, sum := s.metric("netbaseline_namespace_protection_seconds count"), s.metric("netbaseline_namespace_protection_seconds sum"); count != 1 || sum != 2 {
 		t.Errorf("protection took %v seconds in %v cases, want 2 in 1", sum, count)
@@ -74,7 +74,7 @@ func TestThatAnOldNamespaceIsProtectedIsTold(t *testing.T) {
 		t.Errorf("events %v: one for each namespace would be too many", got.events)
 	}
 	if enforced, _ := s.ledger.TakeTallies("default"); enforced.String() != "1 namespace: shop" {
-		t.Errorf("told is %q", enforced)
+		t.Errorf("reported is %q", enforced)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestRefusals(t *testing.T) {
 			err:  context.DeadlineExceeded,
 			want: ledger.Record{State: ledger.Pending, Reason: v1alpha1.ReasonUnavailable, Since: created}, wantErr: true, wantWrites: 1,
 		},
-		"somebody else writes too: that is no error, and is tried again at once": {
+		"another client writes too: that is no error, and is retried immediately": {
 			err:  apierrors.NewConflict(resource, v1alpha1.AllowDNSName, errors.New("modified")),
 			want: ledger.Record{State: ledger.Pending, Reason: v1alpha1.ReasonConflict, Since: created}, wantAgain: firstRetry, wantWrites: 1,
 		},
@@ -145,7 +145,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// An error is a line in the log. One that stays the same is in the log already, and is tried again all the same.
+// An error is a line in the log. One that stays the same is in the log already, and is retried
+// anyway.
 func TestAFailureThatStaysIsAnErrorOnce(t *testing.T) {
 	t.Parallel()
 	const call = "create " + v1alpha1.AllowDNSName
@@ -159,7 +160,7 @@ func TestAFailureThatStaysIsAnErrorOnce(t *testing.T) {
 		s.clock = s.clock.Add(time.Hour)
 		got := s.reconcile()
 		if got.err != nil || got.record.State != ledger.Failed || len(got.writes) != 1 {
-			t.Errorf("error %v, state %s, writes %v; want it tried and failed in silence", got.err, got.record.State, got.writes)
+			t.Errorf("error %v, state %s, writes %v; want it retried without another error", got.err, got.record.State, got.writes)
 		}
 		delays = append(delays, got.again)
 	}
@@ -170,12 +171,12 @@ func TestAFailureThatStaysIsAnErrorOnce(t *testing.T) {
 	s.refuse[call] = apierrors.NewConflict(networkingv1.Resource("networkpolicies"), v1alpha1.AllowDNSName, errors.New("modified"))
 	s.clock = s.clock.Add(time.Hour)
 	if got := s.reconcile(); got.record.State != ledger.Failed || got.record.Reason != v1alpha1.ReasonForbidden || got.again != firstRetry {
-		t.Errorf("a conflict hides what is wrong: %s because of %s, again in %s", got.record.State, got.record.Reason, got.again)
+		t.Errorf("a conflict hides the failure: %s because of %s, again in %s", got.record.State, got.record.Reason, got.again)
 	}
 	s.refuse[call] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), v1alpha1.AllowDNSName, errors.New("exceeded quota: q"))
 	s.clock = s.clock.Add(time.Hour)
 	if got := s.reconcile(); got.err == nil || got.record.Reason != v1alpha1.ReasonQuotaExceeded {
-		t.Errorf("another reason: error %v because of %s; want it told", got.err, got.record.Reason)
+		t.Errorf("another reason: error %v because of %s; want it reported", got.err, got.record.Reason)
 	}
 	delete(s.refuse, call)
 	s.clock = s.clock.Add(time.Hour)
@@ -192,25 +193,25 @@ func TestDriftIsRepairedAtOnceAndTold(t *testing.T) {
 		wantWrites []string
 		wantEvent  string
 	}{
-		"opened to everybody": {
+		"opened to all traffic": {
 			drift:      func(s *site) { s.change(deny, letIn) },
-			wantWrites: []string{"update " + deny}, wantEvent: "Normal Repaired Somebody had changed this policy",
+			wantWrites: []string{"update " + deny}, wantEvent: "Normal Repaired Another client changed this policy",
 		},
 		"deleted": {
 			drift:      func(s *site) { s.delete(deny) },
-			wantWrites: []string{"create " + deny}, wantEvent: "Normal Repaired Somebody had deleted this policy",
+			wantWrites: []string{"create " + deny}, wantEvent: "Normal Repaired Another client deleted this policy",
 		},
 		"without our label": {
 			drift: func(s *site) {
 				s.change(deny, func(n *networkingv1.NetworkPolicy) { delete(n.Labels, v1alpha1.BaselineLabel) })
 			},
-			wantWrites: []string{"update " + deny}, wantEvent: "Normal Repaired Somebody had changed this policy",
+			wantWrites: []string{"update " + deny}, wantEvent: "Normal Repaired Another client changed this policy",
 		},
 		"replaced by one that never was ours": {
 			drift: func(s *site) {
 				s.change(deny, func(n *networkingv1.NetworkPolicy) { n.Labels, n.Annotations = nil, nil; letIn(n) })
 			},
-			wantWrites: []string{"update " + deny}, wantEvent: "Warning TakenOver This name belongs to netbaseline",
+			wantWrites: []string{"update " + deny}, wantEvent: "Warning TakenOver netbaseline owns this name",
 		},
 	}
 	for name, test := range tests {
@@ -235,7 +236,7 @@ func TestDriftIsRepairedAtOnceAndTold(t *testing.T) {
 				t.Errorf("%v repairs are counted, want 1", repairs)
 			}
 			if enforced, _ := s.ledger.TakeTallies("default"); enforced.String() != "" {
-				t.Errorf("told as newly enforced: %q", enforced)
+				t.Errorf("reported as newly enforced: %q", enforced)
 			}
 			if got.again != time.Minute+time.Millisecond {
 				t.Errorf("looked at again in %s, want a minute, to forget it", got.again)
@@ -318,7 +319,7 @@ func TestWhatAnAdmissionPluginAltersIsNotWrittenAgainAtOnce(t *testing.T) {
 
 	s.change(deny, func(n *networkingv1.NetworkPolicy) { n.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}} })
 	if got = s.reconcile(); !slices.Equal(got.writes, []string{"update " + deny}) {
-		t.Errorf("after a tenant's edit: writes %v, want it put back: the alteration must not shield him", got.writes)
+		t.Errorf("after a tenant's edit: writes %v, want it restored: the alteration must not shield the edit", got.writes)
 	}
 
 	for _, wait := range []time.Duration{2 * time.Minute, 4 * time.Minute, 8 * time.Minute, futileMaxRetry, futileMaxRetry} {
@@ -371,7 +372,7 @@ func TestRelease(t *testing.T) {
 		"the baseline was edited since its status was written, and does not select the namespace any more": {
 			baseline: enforcing().Excluding("shop").Obj(), want: ledger.Record{NamespaceUID: "shop"}, wantTold: "1 namespace: shop", wantWrites: 3,
 		},
-		"somebody changes a policy meanwhile: it is judged anew": {
+		"another client changes a policy meanwhile: it is judged anew": {
 			baseline: deleting(), refuse: map[string]error{"delete " + v1alpha1.DefaultDenyName: conflict},
 			want:      ledger.Record{Baseline: "default", NamespaceUID: "shop", State: ledger.Releasing, Reason: v1alpha1.ReasonConflict, Since: noon, Selecting: selecting},
 			wantAgain: firstRetry, wantLeft: []string{v1alpha1.AllowDNSName, v1alpha1.DefaultDenyName}, wantWrites: 3,
@@ -418,7 +419,7 @@ func TestRelease(t *testing.T) {
 				t.Errorf("left (-want +got):\n%s", diff)
 			}
 			if _, released := s.ledger.TakeTallies("default"); released.String() != test.wantTold {
-				t.Errorf("told is %q, want %q", released, test.wantTold)
+				t.Errorf("reported is %q, want %q", released, test.wantTold)
 			}
 		})
 	}
@@ -438,7 +439,8 @@ func TestAPolicyThatAForeignFinalizerKeepsIsHeld(t *testing.T) {
 	}
 }
 
-// What the cache says is not enough to delete: an object whose marks are gone meanwhile is a tenant's.
+// The cache alone is no reason to delete: an object that has lost our marks meanwhile belongs to a
+// tenant.
 func TestWhatIsNoLongerWantedIsJudgedLive(t *testing.T) {
 	t.Parallel()
 	dns := written(v1alpha1.AllowDNSName)
@@ -460,13 +462,13 @@ func TestWhatIsNoLongerWantedIsJudgedLive(t *testing.T) {
 	}
 }
 
-// An API server that is behind shows a baseline that asked for less, for a moment, long ago.
+// An API server that is behind may show an old version of a baseline that required less.
 func TestProtectionIsTakenAwayOnlyIfTheAPIServerConfirmsIt(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		less   *builder.BaselineBuilder
 		beside []*v1alpha1.ClusterNetworkBaseline
-		want   []string // the writes if it is true
+		want   []string // the writes if that version is current
 	}{
 		"ingress is no longer denied": {
 			less: enforcing().Denying("Egress"),
@@ -481,7 +483,7 @@ func TestProtectionIsTakenAwayOnlyIfTheAPIServerConfirmsIt(t *testing.T) {
 			less: enforcing().Scope(v1alpha1.IsolationScopeNone).DNSPeers(builder.DNSRange("10.0.0.10/32")),
 			want: []string{"update " + v1alpha1.AllowDNSName, "delete " + v1alpha1.EnvironmentIsolationName},
 		},
-		"another baseline governs and asks for less": {
+		"another baseline governs and requires less": {
 			less:   builder.Baseline("another").DeletionPolicy(v1alpha1.DeletionPolicyRetain).Priority(7).Denying("Ingress").WithoutDNS(),
 			beside: []*v1alpha1.ClusterNetworkBaseline{enforcing().Obj()},
 			want:   []string{"update " + v1alpha1.EnvironmentIsolationName, "update " + v1alpha1.DefaultDenyName, "delete " + v1alpha1.AllowDNSName},
@@ -542,7 +544,7 @@ func (s stale) Get(ctx context.Context, key client.ObjectKey, object client.Obje
 	return s.Reader.Get(ctx, key, object, opts...)
 }
 
-// lagging reads policies as they were when it stopped to follow.
+// lagging reads policies as they were when it stopped following.
 type lagging struct {
 	client.Reader
 	stopped bool
@@ -569,7 +571,8 @@ func TestWhatTheCacheDoesNotShowYetIsNotWrittenTwice(t *testing.T) {
 	if len(got.writes) > 0 || got.record.State != ledger.Synced || got.again != ownWritesTrust/2 {
 		t.Errorf("before the watch reports it: writes %v, %s, again in %s; want none, synced and to look again", got.writes, got.record.State, got.again)
 	}
-	// A watch that reports nothing for so long is not believed in: the API server itself is asked, again and again.
+	// A watch that reports nothing for so long is not relied on: the policies are read from the API
+	// server, again and again.
 	for _, missing := range []string{"", deny} {
 		if missing != "" {
 			s.delete(missing)
@@ -580,7 +583,8 @@ func TestWhatTheCacheDoesNotShowYetIsNotWrittenTwice(t *testing.T) {
 		}
 	}
 
-	// The watch reports that somebody has deleted one; that the cache does not show the others yet changes nothing about that.
+	// The watch reports that another client has deleted one; that the cache does not show the
+	// others yet has no effect on that.
 	s = newSite(t, enforcing().Obj())
 	s.silent = true
 	s.cache = compacting{&lagging{Reader: s.api, stopped: true}}
@@ -592,7 +596,7 @@ func TestWhatTheCacheDoesNotShowYetIsNotWrittenTwice(t *testing.T) {
 	s.delete(deny)
 	s.policyHandler().Delete(t.Context(), event.DeleteEvent{Object: object}, newQueue(t))
 	if got = s.reconcile(); !slices.Equal(got.writes, []string{"create " + deny}) {
-		t.Errorf("after the watch has reported a deletion: writes %v, want it created at once", got.writes)
+		t.Errorf("after the watch has reported a deletion: writes %v, want it created immediately", got.writes)
 	}
 }
 

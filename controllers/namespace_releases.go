@@ -31,27 +31,27 @@ func (r *namespaceReconciler) release(ctx context.Context, seen *situation, deci
 	}
 	kept := keptPolicy(seen.inventory, func(_ string, found plan.Observed) bool { return slices.Contains(decision.Owners, found.Owner) })
 	switch {
-	case kept != "": // the watch tells when it is gone
+	case kept != "": // the watch reports when it is gone
 		record.Baseline, record.State, record.Reason, record.Message = decision.Owners[0], ledger.Held, v1alpha1.ReasonTerminatingPolicy, kept
 	case len(seen.inventory.Nameless()) > 0, len(others(seen.inventory.Owners(), decision.Owners)) > 0:
-		return outcome{record: record, again: time.Nanosecond} // it is to be told what was left
+		return outcome{record: record, again: time.Nanosecond} // to report the policies that were left
 	}
 	return outcome{record: record}
 }
 
-// others returns the owners that are not among those who gave the namespace up.
+// others returns the owners that have not given the namespace up.
 func others(owners, yielding []string) []string {
 	return slices.DeleteFunc(slices.Clone(owners), func(owner string) bool { return slices.Contains(yielding, owner) })
 }
 
-// noteReleased remembers from where policies were removed, to be told in an event.
+// noteReleased records where policies were removed, for an event.
 func (r *namespaceReconciler) noteReleased(seen *situation, decision governance.Decision) {
 	name := seen.namespace.Name
 	for _, owner := range decision.Owners {
 		r.ledger.NoteReleased(owner, name)
 	}
 	if seen.known && seen.previous.State == ledger.Unmanaged {
-		r.contention.disturbed(name, r.now()) // nothing of ours was here before: another client made it, and may do so again
+		r.contention.disturbed(name, r.now()) // we had no policies here: another client created them, and may do so again
 	}
 }
 
@@ -70,12 +70,13 @@ func (r *namespaceReconciler) stays(seen *situation, decision governance.Decisio
 	return outcome{record: record, err: err}
 }
 
-// leaving returns how long to wait before a namespace that lost its label is given up; 0 for not at all. What follows from an edit of a
-// baseline does not wait, nor does a namespace that was given another environment.
+// leaving returns how long to wait before a namespace that lost its label is given up; 0 for not at
+// all. There is no wait after an edit of a baseline, or if the namespace was moved to another
+// environment.
 func (r *namespaceReconciler) leaving(seen *situation, decision governance.Decision) time.Duration {
 	byLabel := slices.ContainsFunc(decision.Unselected, func(owner string) bool {
 		baseline := seen.view.Candidate(owner).Baseline
-		if !seen.known { // after a restart: an edit that no status speaks of yet is what it follows from
+		if !seen.known { // after a restart: an edit that the status does not reflect yet is the cause
 			return baseline.Status.ObservedGeneration == baseline.Generation
 		}
 		return seen.previous.Baseline == owner && seen.previous.UID == baseline.UID && seen.previous.Generation == baseline.Generation
@@ -112,7 +113,7 @@ func (r *namespaceReconciler) left(seen *situation, decision governance.Decision
 	return outcome{record: record, again: wait}
 }
 
-// unconfirmed concludes a reconcile that could not ask the API server, and has it tried again.
+// unconfirmed concludes a reconcile whose live reads failed, and has it retried.
 func (r *namespaceReconciler) unconfirmed(seen *situation, decision governance.Decision, err error) outcome {
 	if decision.Action == governance.Enforce {
 		return r.refused(seen, decision, targetRecord(seen, decision), err)
@@ -122,7 +123,8 @@ func (r *namespaceReconciler) unconfirmed(seen *situation, decision governance.D
 	return outcome{record: heldRecord(seen, decision), err: err}
 }
 
-// keptPolicy describes the first of some policies that is deleted but kept by a finalizer; "" if none is.
+// keptPolicy describes the first matching policy that is deleted but kept by a finalizer; "" if
+// there is none.
 func keptPolicy(inventory plan.Inventory, of func(name string, found plan.Observed) bool) string {
 	for _, name := range policy.Names {
 		if found, ok := inventory[name]; ok && found.Terminating && of(name, found) {

@@ -14,7 +14,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
-// Of whatever another client does over and over, what opens, and what may hide that it does, is undone each time at once.
+// However often another client repeats it, a change that opens the namespace, or that may hide such
+// a change, is reverted immediately.
 func TestTheRepairDoesNotGetSlower(t *testing.T) {
 	t.Parallel()
 	const deny = v1alpha1.DefaultDenyName
@@ -52,7 +53,7 @@ func TestTheRepairDoesNotGetSlower(t *testing.T) {
 	}
 }
 
-// Two clients that change different policies: that one change is left alone holds back no other.
+// Two clients change different policies: leaving one change alone does not delay the other repair.
 func TestWhatIsLeftAloneKeepsNothingElseBack(t *testing.T) {
 	t.Parallel()
 	s := rivalled(t)
@@ -140,11 +141,11 @@ func TestThatADeletedPolicyCannotBePutBackIsTold(t *testing.T) {
 		t.Errorf("events %v, want one that names the policy and the cause", got.events)
 	}
 	if got.record.State != ledger.Failed || !slices.Contains(s.policies(), v1alpha1.EnvironmentIsolationName) {
-		t.Errorf("it is %q, there are %v; want the other one back all the same", got.record.State, s.policies())
+		t.Errorf("it is %q, there are %v; want the other one restored anyway", got.record.State, s.policies())
 	}
 	s.clock = s.clock.Add(time.Minute)
 	if got = s.reconcile(); len(got.events) > 0 || got.again != quotaRetry {
-		t.Errorf("a minute later: events %v, again in %s; want silence, and another attempt in %s", got.events, got.again, quotaRetry)
+		t.Errorf("a minute later: events %v, again in %s; want no event, and another attempt in %s", got.events, got.again, quotaRetry)
 	}
 }
 
@@ -171,13 +172,14 @@ func TestAnotherClientsWriteDuringOurWritingIsLookedAtAtOnce(t *testing.T) {
 				}
 			}
 			if got := s.reconcile(); (got.again == time.Nanosecond) != test.want {
-				t.Errorf("again in %s, want at once %t", got.again, test.want)
+				t.Errorf("again in %s, want immediately %t", got.again, test.want)
 			}
 		})
 	}
 }
 
-// What cannot go must not be asked about again and again because something else under our names stays too.
+// A policy that cannot be removed must not be queried again and again because another object under
+// our names stays too.
 func TestWhatIsLeftBesideAKeptPolicyIsNoReasonToLookAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	kept, foreign := written(v1alpha1.AllowDNSName), written(v1alpha1.EnvironmentIsolationName)
@@ -195,7 +197,7 @@ func TestWhatIsLeftBesideAKeptPolicyIsNoReasonToLookAgainAtOnce(t *testing.T) {
 	}
 }
 
-// Another refusal in between must not lend its words to what admission alters.
+// Another refusal in between must not end up in the message about the policy that admission alters.
 func TestWhatAdmissionAltersIsToldInItsOwnWordsAfterAnotherRefusal(t *testing.T) {
 	t.Parallel()
 	const dns, deny = v1alpha1.AllowDNSName, v1alpha1.DefaultDenyName
@@ -216,8 +218,8 @@ func TestWhatAdmissionAltersIsToldInItsOwnWordsAfterAnotherRefusal(t *testing.T)
 	}
 }
 
-// A change of a baseline is written over what it has left itself, so there is nothing to read first: in a large cluster that is half of
-// the requests.
+// An edited baseline is written over its own policies, so there is nothing to read first: in a
+// large cluster that is half of the requests.
 func TestAChangeOfTheBaselineReadsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, enforcing().Obj())
@@ -234,7 +236,8 @@ func TestAChangeOfTheBaselineReadsNothing(t *testing.T) {
 
 func otherPort(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.DNS.Static.Ports[0].Port = 5353 }
 
-// Where another client disputes the policies, they are read before they are replaced, whatever they are replaced for.
+// Where another client disputes the policies, they are read before they are replaced, whatever the
+// reason.
 func TestAChangeOfTheBaselineReadsWhatIsDisputed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, enforcing().Obj())
@@ -249,8 +252,8 @@ func TestAChangeOfTheBaselineReadsWhatIsDisputed(t *testing.T) {
 	}
 }
 
-// While DNS is refused, a baseline that begins to deny egress does not cut it off; and a tenant who stops egress from being isolated
-// does not keep it open by that.
+// While DNS is refused, a baseline that begins to deny egress does not cut DNS off; and a tenant
+// who removes the egress isolation does not keep egress open that way.
 func TestEgressWaitsForDNSOnlyWhereItWasOpen(t *testing.T) {
 	t.Parallel()
 	const deny = v1alpha1.DefaultDenyName

@@ -13,18 +13,20 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// otherOrder is what another build of netbaseline might render: the same ports, the other way round.
+// otherOrder is a possible rendering by another build of netbaseline: the same ports, in reverse
+// order.
 func otherOrder(object *networkingv1.NetworkPolicy) { slices.Reverse(object.Spec.Egress[0].Ports) }
 
-// rivalled is a site in which somebody has written the same harmless policy over ours as often as it is put back at once.
+// rivalled is a site in which another client has written the same harmless policy over ours as
+// often as it is reverted immediately.
 func rivalled(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t, builder.Baseline("default").Finalized().Obj())
 	s.reconcile()
-	for i := range 1 + rivalPatience { // the first time it is replaced without having been read
+	for i := range 1 + rivalPatience { // the first replacement needs no read
 		s.change(v1alpha1.AllowDNSName, otherOrder)
 		if got := s.reconcile(); len(got.writes) != 1 || got.record.State != ledger.Synced {
-			t.Fatalf("repair %d: %+v, want one write at once", i, got)
+			t.Fatalf("repair %d: %+v, want one write immediately", i, got)
 		}
 	}
 	s.change(v1alpha1.AllowDNSName, otherOrder)
@@ -76,7 +78,7 @@ func TestARivalIsNotLeftAlone(t *testing.T) {
 			s := rivalled(t)
 			act(s)
 			if got := s.reconcile(); len(got.writes) == 0 {
-				t.Errorf("%+v, want it put back at once", got)
+				t.Errorf("%+v, want it restored immediately", got)
 			}
 		})
 	}
@@ -87,22 +89,22 @@ func TestAnOldRivalryIsForgotten(t *testing.T) {
 	s := rivalled(t)
 	s.clock = s.clock.Add(time.Minute)
 	s.reconcile()
-	for range 100 { // as often as it asks to look again
+	for range 100 { // as often as it requests a requeue
 		if again := s.reconcile().again; again > 0 {
 			s.clock = s.clock.Add(again)
 		}
 	}
 	if len(s.contention.namespaces) != 0 {
-		t.Error("it is remembered for ever")
+		t.Error("it is remembered forever")
 	}
 	s.change(v1alpha1.AllowDNSName, otherOrder)
 	if got := s.reconcile(); len(got.writes) != 1 {
-		t.Errorf("%+v, want it put back at once, as the first time", got)
+		t.Errorf("%+v, want it restored immediately, as the first time", got)
 	}
 }
 
-// To put such a change back takes protection away, so it must be confirmed by the API server each time: a tenant must not be able to
-// have that done for each of his changes.
+// Reverting such a change reduces protection, so the API server must confirm it each time: a tenant
+// must not be able to cause that with each change.
 func TestARivalThatIsolatesMoreCostsNoReadsOnceItIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	const deny = v1alpha1.DefaultDenyName

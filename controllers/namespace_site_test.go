@@ -27,7 +27,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// site is a namespace reconciler beside a fake API server, for outcomes that a real one cannot be made to bring about at will.
+// site is a namespace reconciler with a fake API server, for outcomes that a real one does not
+// produce on demand.
 type site struct {
 	*namespaceReconciler
 	t        *testing.T
@@ -105,7 +106,8 @@ func (s *site) write(verb string, object client.Object, pass func() error) error
 	return pass()
 }
 
-// unguarded updates an object, also without a resource version: that the API server allows, and the fake does not for policies.
+// unguarded updates an object, even without a resource version: the API server allows that, and the
+// fake does not for policies.
 func unguarded(ctx context.Context, c client.Client, object client.Object, opts []client.UpdateOption) error {
 	if _, ok := object.(*networkingv1.NetworkPolicy); ok && object.GetResourceVersion() == "" {
 		live := &networkingv1.NetworkPolicy{}
@@ -117,13 +119,13 @@ func unguarded(ctx context.Context, c client.Client, object client.Object, opts 
 	return c.Update(ctx, object, opts...)
 }
 
-// asked reads from the API server itself, without a cache between, as liveReader does.
+// asked reads from the API server itself, without a cache, as liveReader does.
 type asked struct {
 	client.Reader
 	site *site
 }
 
-// readLive is the reading of a policy by liveReader.
+// readLive is a read of a policy by liveReader.
 const readLive = "read a policy live"
 
 func (a asked) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
@@ -153,7 +155,7 @@ func (c compacting) Get(ctx context.Context, key client.ObjectKey, object client
 	return nil
 }
 
-// result is what a reconcile came to, as far as others can see.
+// result is the outcome of a reconcile that is visible from outside.
 type result struct {
 	record ledger.Record
 	again  time.Duration
@@ -162,7 +164,7 @@ type result struct {
 	events []string
 }
 
-// watch reports the policies that there are, as the manager's watch would by now.
+// watch reports the existing policies, as the manager's watch would by now.
 func (s *site) watch() {
 	s.t.Helper()
 	list := &networkingv1.NetworkPolicyList{}
@@ -172,7 +174,7 @@ func (s *site) watch() {
 	}
 }
 
-// reconcile looks at the namespace shop once.
+// reconcile reconciles the namespace shop once.
 func (s *site) reconcile() result {
 	s.t.Helper()
 	s.writes = nil
@@ -188,7 +190,7 @@ func (s *site) reconcile() result {
 	return r
 }
 
-// change has somebody else change a policy in the namespace shop.
+// change has another client change a policy in the namespace shop.
 func (s *site) change(name string, change func(*networkingv1.NetworkPolicy)) {
 	s.t.Helper()
 	object := &networkingv1.NetworkPolicy{}
@@ -199,14 +201,14 @@ func (s *site) change(name string, change func(*networkingv1.NetworkPolicy)) {
 	s.directly(func() error { return s.api.Update(s.t.Context(), object) })
 }
 
-// delete has somebody else delete a policy in the namespace shop.
+// delete has another client delete a policy in the namespace shop.
 func (s *site) delete(name string) {
 	s.t.Helper()
 	object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
 	s.directly(func() error { return s.api.Delete(s.t.Context(), object) })
 }
 
-// directly does something past the answers that are scripted for us.
+// directly runs a function without the scripted refusals and admission.
 func (s *site) directly(do func() error) {
 	s.t.Helper()
 	admit, refuse := s.admit, s.refuse
@@ -232,12 +234,12 @@ func (s *site) policies() []string {
 
 func (s *site) metric(series string) float64 { return scraped(s.t, s.registry)[series] }
 
-// allWritten is what it takes to protect a namespace that has no policies.
+// allWritten are the writes that protect a namespace without policies.
 var allWritten = []string{
 	"create " + v1alpha1.AllowDNSName, "create " + v1alpha1.EnvironmentIsolationName, "create " + v1alpha1.DefaultDenyName,
 }
 
-// letIn opens a policy to everybody, as a tenant would.
+// letIn opens a policy to all traffic, as a tenant would.
 func letIn(object *networkingv1.NetworkPolicy) {
 	object.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
 }

@@ -25,8 +25,9 @@ import (
 )
 
 const (
-	// firstRetry and lastRetry bound the delay after a failure: short enough to be over a hiccup unnoticed, and never so long that a
-	// namespace stays open for more than a minute after its obstacle is gone.
+	// firstRetry and lastRetry bound the delay after a failure: short enough to get past a hiccup
+	// unnoticed, and never so long that a namespace stays open for more than a minute after its
+	// obstacle is gone.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 60 * time.Second
 	// reconcileTimeout ends a reconcile that hangs on the API server, so that it cannot block its worker for good. A webhook may take 30
@@ -45,8 +46,8 @@ func controllerOptions(names controllerNames, workers int) controller.Options {
 	}
 }
 
-// warmUp has the cache watch what the controllers need before there is a leader. The controllers themselves start with the leader only:
-// the queue of a standby would fill with every namespace that ever was.
+// warmUp starts the watches of the cache before there is a leader. The controllers themselves start
+// with the leader only: the queue of a standby would fill with every namespace that ever existed.
 func warmUp(mgr ctrl.Manager) error {
 	for _, object := range []client.Object{namespaceMetadata(), &networkingv1.NetworkPolicy{}, &v1alpha1.ClusterNetworkBaseline{}} {
 		if _, err := mgr.GetCache().GetInformer(context.Background(), object, cache.BlockUntilSynced(false)); err != nil {
@@ -80,7 +81,7 @@ func (r *namespaceReconciler) namespaceHandler() handler.EventHandler {
 	enqueue := &handler.EnqueueRequestForObject{}
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
-			if !e.IsInInitialList && r.ledger.Round() > 0 { // not what another leader protects meanwhile
+			if !e.IsInInitialList && r.ledger.Round() > 0 { // not a namespace that another leader protects meanwhile
 				r.ledger.Arrived(e.Object.GetName(), r.now())
 			}
 			enqueue.Create(ctx, e, q)
@@ -90,7 +91,8 @@ func (r *namespaceReconciler) namespaceHandler() handler.EventHandler {
 	}
 }
 
-// namespaceChanged lets through what can change who governs a namespace or what its policies say.
+// namespaceChanged passes changes that may affect which baseline governs a namespace, or the
+// content of its policies.
 func namespaceChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
@@ -99,14 +101,14 @@ func namespaceChanged() predicate.Predicate {
 	}}
 }
 
-// policyHandler enqueues the namespace of a policy, unless what the watch reports is what was just written here.
+// policyHandler enqueues the namespace of a policy, unless the watch reports our own write.
 func (r *namespaceReconciler) policyHandler() handler.EventHandler {
 	enqueue := func(object client.Object, q queue) {
 		q.Add(reconcile.Request{NamespacedName: client.ObjectKey{Name: object.GetNamespace()}})
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
-			// What is there at the start is looked at with its namespace.
+			// Policies that exist at the start are reconciled with their namespaces.
 			if echo := r.own.shown(e.Object); !echo && !e.IsInInitialList {
 				enqueue(e.Object, q)
 			}
@@ -124,12 +126,14 @@ func (r *namespaceReconciler) policyHandler() handler.EventHandler {
 	}
 }
 
-// policyChanged lets through the policies under claimed names: nothing else is ever written, whatever label it carries.
+// policyChanged passes the policies under claimed names: nothing else is ever written, whatever its
+// labels.
 func policyChanged() predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(object client.Object) bool { return v1alpha1.IsPolicyName(object.GetName()) })
 }
 
-// governanceChanged lets through what can change who governs. Status writes, above all our own, do not.
+// governanceChanged passes changes that may affect which baseline governs. Status writes, in
+// particular our own, do not.
 func governanceChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
@@ -139,7 +143,7 @@ func governanceChanged() predicate.Predicate {
 	}}
 }
 
-// baselineHandler has every namespace looked at again when a baseline changes.
+// baselineHandler enqueues every namespace when a baseline changes.
 func (r *namespaceReconciler) baselineHandler() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { r.fanOut(ctx, present(e.Object), q) },

@@ -24,7 +24,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// always checks that a predicate lets through what comes, goes, and is sent by hand.
+// always checks that a predicate passes create, delete and generic events.
 func always(t *testing.T, p predicate.Predicate, object client.Object) {
 	t.Helper()
 	if !p.Create(event.CreateEvent{Object: object}) || !p.Delete(event.DeleteEvent{Object: object}) || !p.Generic(event.GenericEvent{Object: object}) {
@@ -169,7 +169,8 @@ func requestFor(namespace string) reconcile.Request {
 	return reconcile.Request{NamespacedName: client.ObjectKey{Name: namespace}}
 }
 
-// drain takes so many requests out of a queue and returns the names of their namespaces in order, and their priorities.
+// drain takes this many requests out of a queue and returns the names of their namespaces in order,
+// and their priorities.
 func drain(t *testing.T, q priorityqueue.PriorityQueue[reconcile.Request], count int) (names []string, priorities map[string]int) {
 	t.Helper()
 	if q.Len() < count {
@@ -224,7 +225,7 @@ func TestAChangedBaselineSendsEveryNamespaceBehindTheNewOnes(t *testing.T) {
 			}
 			test.send(t, r.baselineHandler(), q)
 			q.Add(requestFor("new"))
-			q.Add(requestFor("b")) // somebody changes a policy there, too
+			q.Add(requestFor("b")) // another client changes a policy there, too
 
 			names, priorities := drain(t, q, 4)
 			if diff := cmp.Diff(map[string]int{"new": 0, "b": 0, "a": handler.LowPriority, "c": handler.LowPriority}, priorities); diff != "" {
@@ -254,7 +255,7 @@ func TestBeforeTheFirstRoundABaselineSendsNobody(t *testing.T) {
 	r.baselineHandler().Create(t.Context(), event.CreateEvent{Object: baseline, IsInInitialList: true}, q)
 	q.Add(requestFor("marker"))
 	if names, _ := drain(t, q, 1); names[0] != "marker" || q.Len() != 0 {
-		t.Errorf("sent is %s and %d more, want nobody", names[0], q.Len())
+		t.Errorf("sent is %s and %d more, want no namespace", names[0], q.Len())
 	}
 	if summary := r.ledger.Summarize("default"); summary.Round != 0 || summary.Observed != versionOf(baseline) {
 		t.Errorf("round %d is about %+v, want round 0 about %+v", summary.Round, summary.Observed, versionOf(baseline))
@@ -347,7 +348,8 @@ func TestAPolicySendsItsNamespace(t *testing.T) {
 	}
 }
 
-// Whatever the watch reports of what was just written here changes nothing, and a reconcile of it would come at each write.
+// The watch's reports of our own writes change nothing; reconciling them would double the
+// reconciles.
 func TestAnOwnWriteStartsNoReconcile(t *testing.T) {
 	t.Parallel()
 	object := written(v1alpha1.DefaultDenyName)

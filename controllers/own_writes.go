@@ -13,18 +13,21 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// ownWritesTrust is how long a write of ours is believed in before the cache shows it. The watch usually needs a few milliseconds.
-// It is short, because a watch that broke at just that moment would never report that somebody has deleted the policy since.
+// ownWritesTrust is how long a write of ours counts before the cache shows it. The watch usually
+// needs a few milliseconds. It is short, because a watch that broke at just that moment would never
+// report that another client has deleted the policy since.
 const ownWritesTrust = 2 * time.Second
 
-// ownWrites remembers what was just written and the cache does not show yet, so that nothing is written twice. It must never hide
-// what somebody else did since: a write that the watch has reported, or whose object it has reported gone, is not remembered.
+// ownWrites remembers recent writes that the cache does not show yet, so that nothing is written
+// twice. It must never hide later changes by another client: a write that the watch has reported,
+// or whose object it has reported gone, is not remembered.
 type ownWrites struct {
 	mu     sync.Mutex
 	recent map[types.NamespacedName]*ownWrite
 	// removed holds the UIDs of policies that were just deleted and that the watch has not reported gone yet.
 	removed map[types.UID]time.Time
-	// reported holds, for each namespace that is being written in, the resource versions and UIDs that the watch reports meanwhile.
+	// reported holds, for each namespace that is being written to, the resource versions and UIDs
+	// that the watch reports meanwhile.
 	reported map[string]sets.Set[string]
 }
 
@@ -40,15 +43,16 @@ func newOwnWrites() *ownWrites {
 	}
 }
 
-// begin says that writes in a namespace are about to be made; note ends that.
+// begin starts to record what the watch reports while a namespace is written to; note ends that.
 func (o *ownWrites) begin(namespace string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.reported[namespace] = sets.New[string]()
 }
 
-// note remembers the writes made since begin, of those that the watch has not reported yet, and reports whether the watch has also
-// reported writes of other clients meanwhile. Versions are the resource versions that the cache showed when they were planned.
+// note remembers the writes since begin that the watch has not reported yet, and reports whether
+// the watch has also reported writes of other clients meanwhile. Versions are the resource versions
+// that the cache showed when the writes were planned.
 func (o *ownWrites) note(namespace string, written []apply.Written, versions map[string]string, now time.Time) (others bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -75,8 +79,8 @@ func (o *ownWrites) note(namespace string, written []apply.Written, versions map
 	return reported.Len() > 0
 }
 
-// noteRemoved remembers a deletion that the watch has not reported yet. The end of one that a finalizer keeps is still to come, and is
-// no echo.
+// noteRemoved remembers a deletion that the watch has not reported yet. If a finalizer keeps the
+// object, its removal is still to come, and is not an echo.
 func (o *ownWrites) noteRemoved(uid types.UID, reported sets.Set[string], now time.Time) {
 	switch {
 	case reported.Has(string(uid)):
@@ -86,7 +90,8 @@ func (o *ownWrites) noteRemoved(uid types.UID, reported sets.Set[string], now ti
 	}
 }
 
-// distrust forgets what was written in a namespace, so that only the cache counts. What was removed there is reported all the same.
+// distrust drops the remembered writes of a namespace, so that only the cache counts. Removals are
+// kept: the watch reports them anyway.
 func (o *ownWrites) distrust(namespace string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -95,8 +100,8 @@ func (o *ownWrites) distrust(namespace string) {
 	}
 }
 
-// in returns what is remembered of a namespace. Ask before reading the cache: asked afterwards, a write that the cache came to
-// show in between would be in neither.
+// in returns the remembered writes of a namespace. Call it before reading the cache: in the other
+// order, a write that the cache comes to show in between would be in neither.
 func (o *ownWrites) in(namespace string) map[string]*ownWrite {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -112,8 +117,9 @@ func (o *ownWrites) in(namespace string) map[string]*ownWrite {
 	return writes
 }
 
-// overlay puts remembered writes into an inventory from the cache that does not show them yet, and returns when to look again if
-// that was needed. It says whether the cache is so far behind that neither can be trusted: then only the API server knows.
+// overlay adds remembered writes to an inventory from the cache that does not show them yet, and
+// returns when to look again if there were any. It also reports whether the cache is so far behind
+// that neither is reliable: then the policies must be read from the API server.
 func (o *ownWrites) overlay(namespace string, writes map[string]*ownWrite, inventory plan.Inventory, now time.Time) (again time.Duration, behind bool) {
 	for name, own := range writes {
 		left := own.at.Add(ownWritesTrust).Sub(now)
@@ -131,7 +137,7 @@ func (o *ownWrites) overlay(namespace string, writes map[string]*ownWrite, inven
 	return again, behind
 }
 
-// renew remembers what the API server itself has just said about policies that the cache shows in other versions.
+// renew remembers live policies that the cache shows in other versions.
 func (o *ownWrites) renew(namespace string, live plan.Inventory, versions map[string]string, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -150,8 +156,8 @@ func (o *ownWrites) forget(key types.NamespacedName, own *ownWrite) {
 	}
 }
 
-// shown takes note that the watch reports an object in some state, and reports whether that needs no reconcile: because it is what was
-// written here, or because note will tell.
+// shown records that the watch has reported an object, and reports whether that needs no reconcile:
+// either it is our own write, or note will report it.
 func (o *ownWrites) shown(object client.Object) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -167,7 +173,8 @@ func (o *ownWrites) shown(object client.Object) bool {
 	return o.report(object.GetNamespace(), object.GetResourceVersion())
 }
 
-// deleted takes note that the watch reports an object as gone, and reports whether that needs no reconcile.
+// deleted records that the watch has reported an object gone, and reports whether that needs no
+// reconcile.
 func (o *ownWrites) deleted(object client.Object) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -182,10 +189,11 @@ func (o *ownWrites) deleted(object client.Object) bool {
 	return o.report(object.GetNamespace(), string(object.GetUID()))
 }
 
-// keptMark is before the UID of a policy that is deleted but kept by a finalizer.
+// keptMark precedes the UID of a policy that is deleted but kept by a finalizer.
 const keptMark = "kept "
 
-// report keeps what the watch reports for note, while the namespace is being written in.
+// report keeps a watch report for note if the namespace is being written to, and reports whether it
+// is.
 func (o *ownWrites) report(namespace, what string) bool {
 	reported, writing := o.reported[namespace]
 	if writing {
@@ -194,7 +202,7 @@ func (o *ownWrites) report(namespace, what string) bool {
 	return writing
 }
 
-// drop forgets a write. A map never gives memory back, so an empty one is replaced.
+// drop removes a write. A map never shrinks, so an empty one is replaced.
 func (o *ownWrites) drop(key types.NamespacedName) {
 	if _, ok := o.recent[key]; !ok {
 		return

@@ -71,7 +71,7 @@ func TestOwnWritesNeverHideWhatSomebodyElseDid(t *testing.T) {
 				t.Errorf("trusted %t, again in %s; want trusted %t, and a second look exactly then", trusted, again, test.wantTrusted)
 			}
 			if behind != (test.passed >= ownWritesTrust) {
-				t.Errorf("behind is %t: what nobody has shown for so long, only the API server knows", behind)
+				t.Errorf("behind is %t: a write that the watch has not shown for so long must be read live", behind)
 			}
 			if !test.wantTrusted && len(own.recent) > 0 {
 				t.Error("it is still remembered")
@@ -83,7 +83,7 @@ func TestOwnWritesNeverHideWhatSomebodyElseDid(t *testing.T) {
 	}
 }
 
-// An echo starts no reconcile; what another client did must start one, or be told by note.
+// An echo starts no reconcile; another client's write must start one, or be reported by note.
 func TestWhatTheWatchReportsIsAnEchoOnlyIfItIsOurs(t *testing.T) {
 	t.Parallel()
 	update := apply.Written{Operation: plan.Update, Object: version("7")}
@@ -100,9 +100,9 @@ func TestWhatTheWatchReportsIsAnEchoOnlyIfItIsOurs(t *testing.T) {
 	tests := map[string]struct {
 		written    apply.Written
 		during     []func(*ownWrites) bool // reported while we write
-		wantOthers bool                    // note tells of other clients
+		wantOthers bool                    // note reports other clients
 		after      func(*ownWrites) bool
-		wantEcho   bool // of what is reported afterwards
+		wantEcho   bool // for later reports
 	}{
 		"our update, afterwards":                         {written: update, after: shown("7"), wantEcho: true},
 		"our update, meanwhile":                          {written: update, during: []func(*ownWrites) bool{shown("7")}},
@@ -130,7 +130,7 @@ func TestWhatTheWatchReportsIsAnEchoOnlyIfItIsOurs(t *testing.T) {
 				}
 			}
 			if others := own.note("shop", []apply.Written{test.written}, nil, noon); others != test.wantOthers {
-				t.Errorf("note tells of others: %t, want %t", others, test.wantOthers)
+				t.Errorf("note reports others: %t, want %t", others, test.wantOthers)
 			}
 			if test.after != nil {
 				if echo := test.after(own); echo != test.wantEcho {

@@ -8,8 +8,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
-// rehearse says what each baseline in Audit would do in the namespace if it enforced. It judges by what the
-// reconcile knows anyway: to count costs no request.
+// rehearse returns what each baseline in Audit would do in the namespace if it enforced. It uses
+// only data that the reconcile has anyway: counting costs no request.
 func rehearse(seen *situation) []ledger.Rehearsed {
 	rehearsals := seen.view.Rehearsals()
 	if len(rehearsals) == 0 || seen.terminating() {
@@ -25,7 +25,8 @@ func rehearse(seen *situation) []ledger.Rehearsed {
 	return all
 }
 
-// effectOf returns what one baseline would do in a namespace; "" if another one governs it, or nobody.
+// effectOf returns what one baseline would do in a namespace; "" if another baseline, or none,
+// governs it.
 func effectOf(rehearsal governance.Rehearsal, subject governance.Subject, inventory plan.Inventory) ledger.Effect {
 	decision := rehearsal.Decide(subject)
 	switch {

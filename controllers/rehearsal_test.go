@@ -13,7 +13,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// What a baseline in Audit would do is judged with another one that enforces, or has enforced, in the namespace shop.
+// A baseline in Audit is rehearsed together with another one that enforces, or has enforced, in the
+// namespace shop.
 func TestWhatABaselineInAuditIsSaidToDo(t *testing.T) {
 	t.Parallel()
 	audit := func() *builder.BaselineBuilder { return enforcing().Mode(v1alpha1.ModeAudit) }
@@ -31,7 +32,7 @@ func TestWhatABaselineInAuditIsSaidToDo(t *testing.T) {
 	}{
 		"create where nothing is":               {baseline: audit().Obj(), want: would(ledger.Create)},
 		"leave what is right":                   {baseline: audit().Obj(), there: policy.Names, want: would(ledger.Leave)},
-		"change what somebody opened":           {baseline: audit().Obj(), there: policy.Names, change: open, want: would(ledger.Change)},
+		"change what a tenant opened":           {baseline: audit().Obj(), there: policy.Names, change: open, want: would(ledger.Change)},
 		"change what lacks a policy":            {baseline: audit().Obj(), there: policy.Names[:2], want: would(ledger.Change)},
 		"change what another spec asks for":     {baseline: audit().WithoutDNS().Obj(), there: policy.Names, want: would(ledger.Change)},
 		"remove what is not selected any more":  {baseline: audit().Excluding("shop").Obj(), there: policy.Names, want: would(ledger.Remove)},

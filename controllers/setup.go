@@ -18,7 +18,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
-// Options is what the controllers need to know beyond the manager.
+// Options configures the controllers.
 type Options struct {
 	// OperatorNamespace is the namespace that the operator runs in; it is protected. Required.
 	OperatorNamespace string
@@ -34,7 +34,7 @@ func NewScheme() *runtime.Scheme {
 	return scheme
 }
 
-// controllerNames tells the metrics and logs of the two controllers apart.
+// controllerNames distinguishes the metrics and logs of the two controllers.
 type controllerNames struct {
 	namespace, baseline string
 	skipValidation      bool // a second manager in one process has controllers of the same names

@@ -31,7 +31,8 @@ func (c *collecting) Add(runnable manager.Runnable) error {
 	return nil
 }
 
-// Whatever fails, nothing waits for longer than a minute after its obstacle is gone; controller-runtime's default is a quarter of an hour.
+// Whatever the failure, no retry comes later than a minute after the obstacle is gone;
+// controller-runtime's default is a quarter of an hour.
 func TestNoControllerWaitsForLongerThanAMinute(t *testing.T) {
 	t.Parallel()
 	scheme := NewScheme()

@@ -11,7 +11,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/governance"
 )
 
-// views keeps the view of all baselines, so that it is prepared once for each change and not once for each namespace.
+// views caches the view of all baselines, so that it is prepared once for each change and not once
+// for each namespace.
 type views struct {
 	reader            client.Reader
 	operatorNamespace string
@@ -21,7 +22,7 @@ type views struct {
 	view    *governance.View // nil when out of date
 }
 
-// invalidate says that a baseline has changed.
+// invalidate drops the view because a baseline has changed.
 func (v *views) invalidate() {
 	v.mu.Lock()
 	defer v.mu.Unlock()

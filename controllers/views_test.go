@@ -135,7 +135,7 @@ func TestNoWorkerSeesAViewFromBeforeAChangeThatItWasToldOf(t *testing.T) {
 		v.invalidate()
 		view, err := v.current(t.Context())
 		if err != nil || view.Candidate(name) == nil {
-			t.Fatalf("after its change was told, baseline %s is not in the view (error %v)", name, err)
+			t.Fatalf("after its change was reported, baseline %s is not in the view (error %v)", name, err)
 		}
 	}
 	workers.Wait()

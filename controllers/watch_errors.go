@@ -10,18 +10,19 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// watchErrors counts the watches that could not be opened or broke off, by resource: until one of them works again, what happens there is
-// not seen, and nothing else would tell.
+// watchErrors counts the watches that could not be opened or broke off, by resource: until one of
+// them works again, changes of the resource are not seen, and no other metric would show it.
 type watchErrors struct{ total *prometheus.CounterVec }
 
-// watched are the resources that are watched, by a part of the name that the reflector gives the type.
+// watched are the watched resources, by a part of the name that the reflector gives the type.
 var watched = map[string]string{
 	"ClusterNetworkBaseline": "clusternetworkbaselines",
 	"NetworkPolicy":          "networkpolicies",
 	"Namespace":              "namespaces",
 }
 
-// theWatchErrors is shared by all managers of a process: caches are made before managers and know none.
+// theWatchErrors is shared by all managers of a process: caches are made before managers and have
+// no reference to one.
 var theWatchErrors = newWatchErrors()
 
 func newWatchErrors() *watchErrors {

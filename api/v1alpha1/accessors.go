@@ -13,12 +13,12 @@ func (s *ClusterNetworkBaselineSpec) GetPriority() int32 {
 	return *s.Priority
 }
 
-// Denies says whether the baseline denies this direction.
+// Denies reports whether the baseline denies this direction.
 func (s *ClusterNetworkBaselineSpec) Denies(direction PolicyType) bool {
 	return slices.Contains(s.DefaultDeny.PolicyTypes, direction)
 }
 
-// Matches says whether a namespace of this name fits the pattern.
+// Matches reports whether a namespace of this name fits the pattern.
 func (p NamespacePattern) Matches(name string) bool {
 	if prefix, ok := strings.CutSuffix(string(p), "*"); ok {
 		return strings.HasPrefix(name, prefix)

@@ -12,7 +12,7 @@ const (
 	MaxFailureMessage = 256
 )
 
-// ClusterNetworkBaselineStatus is what netbaseline has done about a baseline.
+// ClusterNetworkBaselineStatus is the observed state of a ClusterNetworkBaseline.
 type ClusterNetworkBaselineStatus struct {
 	// observedGeneration is the generation of the spec that this status speaks
 	// of; -1 until the operator has seen the baseline.

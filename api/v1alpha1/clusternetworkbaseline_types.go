@@ -2,7 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Mode says whether a baseline is enforced.
+// Mode determines whether a baseline is enforced.
 //
 // +kubebuilder:validation:Enum=Enforce;Audit
 type Mode string
@@ -10,7 +10,7 @@ type Mode string
 const (
 	// ModeEnforce writes the policies and keeps them in place.
 	ModeEnforce Mode = "Enforce"
-	// ModeAudit writes no policy and holds what is there.
+	// ModeAudit writes no policies and holds existing ones.
 	ModeAudit Mode = "Audit"
 )
 
@@ -26,7 +26,7 @@ const (
 	PolicyTypeEgress PolicyType = "Egress"
 )
 
-// DNSSource says where the addresses of cluster DNS come from.
+// DNSSource determines where the addresses of cluster DNS come from.
 //
 // +kubebuilder:validation:Enum=Static;None
 type DNSSource string
@@ -43,7 +43,7 @@ const (
 // +kubebuilder:validation:Enum=UDP;TCP
 type DNSProtocol string
 
-// IsolationScope says with whom the pods of a namespace may talk.
+// IsolationScope determines which namespaces the pods of a namespace may talk to.
 //
 // +kubebuilder:validation:Enum=SameEnvironment;None
 type IsolationScope string
@@ -55,7 +55,7 @@ const (
 	IsolationScopeNone IsolationScope = "None"
 )
 
-// UnlabeledPolicy says what a namespace without an environment may do.
+// UnlabeledPolicy determines the traffic of a namespace without an environment.
 //
 // +kubebuilder:validation:Enum=SameNamespace;Deny
 type UnlabeledPolicy string
@@ -63,11 +63,11 @@ type UnlabeledPolicy string
 const (
 	// UnlabeledSameNamespace lets the pods of an unlabelled namespace talk to each other.
 	UnlabeledSameNamespace UnlabeledPolicy = "SameNamespace"
-	// UnlabeledDeny lets them talk to nobody.
+	// UnlabeledDeny does not even let them talk to each other.
 	UnlabeledDeny UnlabeledPolicy = "Deny"
 )
 
-// DeletionPolicy says what becomes of the policies when their baseline is deleted.
+// DeletionPolicy determines what happens to the policies when their baseline is deleted.
 //
 // +kubebuilder:validation:Enum=Delete;Retain
 type DeletionPolicy string
@@ -89,7 +89,7 @@ type NamespacePattern string
 
 // The comments on the fields are what kubectl explain prints: it breaks lines after 76 characters, and keeps ours.
 
-// ClusterNetworkBaselineSpec is what a platform engineer asks for.
+// ClusterNetworkBaselineSpec is the desired state of a ClusterNetworkBaseline.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.namespaceSelector)",fieldPath=".namespaceSelector",reason="FieldValueRequired",message="write a label selector, or {} for every namespace that is not protected"
 type ClusterNetworkBaselineSpec struct {
@@ -161,7 +161,7 @@ type ClusterNetworkBaselineSpec struct {
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
 
-// DefaultDeny says which directions of traffic are denied.
+// DefaultDeny lists the directions of traffic that are denied.
 type DefaultDeny struct {
 	// policyTypes lists the denied directions: Ingress (traffic to the pods),
 	// Egress (traffic from the pods), or both, which is the default. A direction
@@ -176,7 +176,7 @@ type DefaultDeny struct {
 	PolicyTypes []PolicyType `json:"policyTypes,omitempty"`
 }
 
-// DNS says which DNS servers the governed pods may ask.
+// DNS determines which DNS servers the governed pods may ask.
 type DNS struct {
 	// source is Static (default) or None. Static allows the governed pods to ask
 	// the servers listed under static. None writes no DNS policy: pods reach DNS
@@ -263,7 +263,7 @@ type DNSPort struct {
 	Port int32 `json:"port,omitempty"`
 }
 
-// EnvironmentIsolation says which namespaces may talk to each other.
+// EnvironmentIsolation determines which namespaces may talk to each other.
 type EnvironmentIsolation struct {
 	// scope is SameEnvironment (default) or None. SameEnvironment opens a
 	// namespace, in the denied directions, to its own pods and to all namespaces

@@ -19,19 +19,21 @@ const (
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	// ManagedByValue is the value of ManagedByLabel on the policies.
 	ManagedByValue = "netbaseline"
-	// DescriptionAnnotation says, on each policy, what it is for.
+	// DescriptionAnnotation describes, on each policy, its purpose.
 	DescriptionAnnotation = "policy.netbaseline.dev/description"
-	// ArgoCDCompareOptionsAnnotation is read by Argo CD: on our policies it says not to report them.
+	// ArgoCDCompareOptionsAnnotation is read by Argo CD: on our policies it keeps them from being
+	// reported.
 	ArgoCDCompareOptionsAnnotation = "argocd.argoproj.io/compare-options"
-	// ArgoCDSyncOptionsAnnotation is read by Argo CD: on our policies it says not to delete them.
+	// ArgoCDSyncOptionsAnnotation is read by Argo CD: on our policies it prevents their deletion.
 	ArgoCDSyncOptionsAnnotation = "argocd.argoproj.io/sync-options"
-	// ReplacedSpecAnnotation keeps, as JSON, the spec of a foreign policy that lay under a claimed name.
+	// ReplacedSpecAnnotation keeps, as JSON, the spec of a foreign policy that existed under a
+	// claimed name.
 	ReplacedSpecAnnotation = "policy.netbaseline.dev/replaced-spec"
 	// CleanupFinalizer is on a baseline exactly while policies would have to be removed on its deletion.
 	CleanupFinalizer = "policy.netbaseline.dev/cleanup"
 )
 
-// IsPolicyName says whether netbaseline claims this NetworkPolicy name.
+// IsPolicyName reports whether netbaseline claims this NetworkPolicy name.
 func IsPolicyName(name string) bool {
 	return name == AllowDNSName || name == EnvironmentIsolationName || name == DefaultDenyName
 }

@@ -23,11 +23,11 @@ import (
 // defaultNamespace is where config/default installs the operator.
 const defaultNamespace = "netbaseline-system"
 
-// userAgent names the operator in the API server's logs and, as the field manager, in managedFields. By default that would be the name of
-// the program, which is every operator's.
+// userAgent names the operator in the API server's logs and, as the field manager, in
+// managedFields. The default would be the name of the program, which many operators share.
 const userAgent = "netbaseline"
 
-// leaseName is the lease by which replicas agree who works.
+// leaseName is the lease with which replicas elect a leader.
 const leaseName = "netbaseline.policy.netbaseline.dev"
 
 // options are the manager's flags.
@@ -50,7 +50,7 @@ func (o *options) bind(set *flag.FlagSet) {
 		namespace = defaultNamespace
 	}
 	set.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "Address that metrics are served on, such as :8443; 0 to serve none.")
-	set.BoolVar(&o.metricsSecure, "metrics-secure", true, "Serve metrics over TLS and only to those whom Kubernetes lets read them.")
+	set.BoolVar(&o.metricsSecure, "metrics-secure", true, "Serve metrics over TLS, with Kubernetes authentication and authorization.")
 	set.StringVar(&o.metricsCertDir, "metrics-cert-path", "", "Directory with tls.crt and tls.key for metrics; without it, a self-signed certificate is made at each start.")
 	set.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address that /healthz and /readyz are served on; 0 to serve none.")
 	set.BoolVar(&o.leaderElect, "leader-elect", false, "Let one replica of several work, and another take over when it ends.")
@@ -61,12 +61,13 @@ func (o *options) bind(set *flag.FlagSet) {
 	o.logging.BindFlags(set)
 }
 
-// gracefulShutdown is how long what is under way may take when the manager ends: less than the 10 s that config/manager gives it, so that
-// the lease is given up before the process is killed.
+// gracefulShutdown is how long running work may take when the manager ends: less than the 10 s that
+// config/manager allows, so that the lease is released before the process is killed.
 const gracefulShutdown = 8 * time.Second
 
-// garbagePercent has the garbage collector run when a half of what lives has come on top of it, and not as much again. What lives grows with the
-// namespaces, 3 KiB for each; a burst of 10,000 of them would otherwise take 120 MiB. Set GOGC to choose for yourself.
+// garbagePercent makes the garbage collector run when the heap has grown by half of the live data,
+// not by as much again. Live data grows with the namespaces, 3 KiB for each; a burst of 10,000 of
+// them would otherwise take 120 MiB. GOGC overrides it.
 const garbagePercent = 50
 
 func main() {
@@ -89,8 +90,8 @@ func run(o *options) error {
 		return fmt.Errorf("find a cluster (set KUBECONFIG outside of one): %w", err)
 	}
 	config.UserAgent = userAgent
-	config.DisableCompression = true // within a cluster, compressing what is watched costs more than sending it
-	if o.leaderElect {               // it ends when it has failed to renew its lease for so long, and must not write after that either
+	config.DisableCompression = true // within a cluster, compressing watch traffic costs more than sending it
+	if o.leaderElect {               // a leader that fails to renew its lease for so long ends, and must not write after that
 		config.Wrap(fence.New(o.operatorNamespace, leaseName, o.renewDeadline).Wrap)
 	}
 	mgr, err := ctrl.NewManager(config, o.manager())
@@ -129,7 +130,7 @@ func (o *options) manager() ctrl.Options {
 		LeaseDuration:           &o.leaseDuration,
 		RenewDeadline:           &o.renewDeadline,
 		RetryPeriod:             &o.retryPeriod,
-		// The process ends as soon as the manager does, so the lease can be given up at once.
+		// The process ends as soon as the manager does, so the lease can be released immediately.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       new(gracefulShutdown),
 	}

@@ -1,5 +1,6 @@
-// Package apply owns every write of a NetworkPolicy. It carries out a plan, checks what the API server stored, and puts the
-// refusals of the API server into reasons that a status can show. It decides nothing about who governs a namespace.
+// Package apply makes every write of a NetworkPolicy. It carries out a plan, checks what the API
+// server stored, and translates its errors into reasons for a status. It does not decide which
+// baseline governs a namespace.
 package apply
 
 import (
@@ -21,39 +22,42 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// maxReplacedSpec is the size, in bytes, up to which the spec of a replaced foreign policy is kept in an annotation. All
-// annotations of an object together may have 256 KiB, and nobody reads more than a few pages by hand.
+// maxReplacedSpec is the size, in bytes, up to which the spec of a replaced foreign policy is kept
+// in an annotation. All annotations of an object together are limited to 256 KiB, and a human reads
+// no more than a few pages.
 const maxReplacedSpec = 16 << 10
 
-// maxForeignMetadata is the size, in bytes, up to which foreign labels, annotations and finalizers of a policy are kept, and up to
-// which its managedFields are. Whoever could fill the object to the API server's limits could keep us from writing it, and so keep it
-// open: annotations may have 256 KiB, and an object about 1.5 MiB.
+// maxForeignMetadata is the size, in bytes, up to which foreign labels, annotations and finalizers
+// of a policy are kept, and up to which its managedFields are. Otherwise a client could fill the
+// object to the API server's limits, 256 KiB for annotations and about 1.5 MiB in total, to block
+// our writes and so keep the policy open.
 const maxForeignMetadata = 64 << 10
 
 // Executor carries out plans. Live must read from the API server itself: a cache may lag behind or leave objects out.
 type Executor struct {
 	Writer client.Writer
 	Live   client.Reader
-	// Confirmed says that plans stand on what the API server itself says. Without it, protection is added and put right, and never
-	// taken away: see ErrUnconfirmed.
+	// Confirmed means that plans are based on what the API server itself returned. Without it,
+	// protection is added and restored, but never removed: see ErrUnconfirmed.
 	Confirmed bool
 }
 
 // Written is a write that was made.
 type Written struct {
 	Operation plan.Operation
-	// Object is what the API server stored; for a removal, no more than its namespace, name and UID.
+	// Object is what the API server stored; for a removal, only its namespace, name and UID.
 	Object *networkingv1.NetworkPolicy
-	// TakenOver says that a foreign object lay under the name and was replaced.
+	// TakenOver means that a foreign object existed under the name and was replaced.
 	TakenOver bool
-	// Found is what an update has replaced. Harmless means that it still carried the baseline's label and allowed nothing that the
-	// desired policy does not.
+	// Found is the policy that an update replaced. Harmless means that it still carried the
+	// baseline's label and allowed nothing that the desired policy does not.
 	Found    plan.Observed
 	Harmless bool
 }
 
-// Execute carries out a plan and returns the writes that were made, also when it fails. Stages follow each other. A write that is
-// refused keeps back only what needs it, and the removals: whatever else adds protection is written. Understand the error with Explain.
+// Execute carries out a plan and returns the writes that were made, even if it fails. Stages run in
+// order. A write that fails holds back only the writes that need it, and the removals: all other
+// protection is still written. Explain translates the error.
 func (e *Executor) Execute(ctx context.Context, p plan.Plan) ([]Written, error) {
 	if p.Loosens() && !e.Confirmed {
 		return nil, ErrUnconfirmed
@@ -123,8 +127,8 @@ func (e *Executor) executeStep(ctx context.Context, step *plan.Step) (*Written, 
 	return written, nil
 }
 
-// create writes a policy that the cache does not show. Another client may have created it meanwhile; then what lies there is brought to
-// the desired state.
+// create writes a policy that the cache does not contain. If another client has created it in the
+// meantime, the existing object is brought to the desired state.
 func (e *Executor) create(ctx context.Context, step *plan.Step) (*Written, error) {
 	object := inNamespace(step)
 	err := e.Writer.Create(ctx, object)
@@ -137,15 +141,17 @@ func (e *Executor) create(ctx context.Context, step *plan.Step) (*Written, error
 	return &Written{Operation: plan.Create, Object: object}, verify(step, object)
 }
 
-// inNamespace returns the desired policy as an object of the step's namespace. It shares everything but its namespace with the rendering,
-// which all namespaces of an environment have in common: a client only reads it, and replaces it as a whole by the response.
+// inNamespace returns the desired policy as an object in the step's namespace. All but the
+// namespace is shared with the rendering, which all namespaces of an environment have in common: a
+// client only reads it, and replaces it as a whole with the response.
 func inNamespace(step *plan.Step) *networkingv1.NetworkPolicy {
 	object := *step.Desired.Policy
 	object.Namespace = step.Namespace
 	return &object
 }
 
-// update replaces the whole of a policy. Server-side apply could not do that: it leaves in place a rule that another client added.
+// update replaces the whole of a policy. Server-side apply cannot do that: it keeps rules that
+// another client added.
 func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error) {
 	if step.Blind {
 		written, err := e.replaceUnread(ctx, step)
@@ -166,10 +172,12 @@ func (e *Executor) update(ctx context.Context, step *plan.Step) (*Written, error
 	return written, verify(step, written.Object)
 }
 
-// passed reports whether a refusal says that the state which a write was meant for has passed.
+// passed reports whether an error means that the policy is no longer in the state that the write
+// was meant for.
 func passed(err error) bool { return apierrors.IsConflict(err) || apierrors.IsNotFound(err) }
 
-// replaceUnread puts the desired state over exactly what the plan saw, without reading it first.
+// replaceUnread writes the desired state over exactly the object that the plan observed, without
+// reading it first.
 func (e *Executor) replaceUnread(ctx context.Context, step *plan.Step) (*Written, error) {
 	object := inNamespace(step)
 	object.UID, object.ResourceVersion = step.Found.UID, step.Found.ResourceVersion
@@ -180,7 +188,8 @@ func (e *Executor) replaceUnread(ctx context.Context, step *plan.Step) (*Written
 	return &Written{Operation: plan.Update, Object: object, Found: step.Found, Harmless: harmless}, verify(step, object)
 }
 
-// recreate takes the finalizers off a policy that is being deleted, but those of known network plugins, and creates it again.
+// recreate removes the finalizers of a policy that is being deleted, except those of known network
+// plugins, and creates it again.
 func (e *Executor) recreate(ctx context.Context, step *plan.Step) (*Written, error) {
 	live := &networkingv1.NetworkPolicy{}
 	err := e.Live.Get(ctx, client.ObjectKey{Namespace: step.Namespace, Name: step.Name}, live)
@@ -201,11 +210,12 @@ func (e *Executor) recreate(ctx context.Context, step *plan.Step) (*Written, err
 	return &Written{Operation: plan.Create, Object: object}, verify(step, object)
 }
 
-// free ends the deletion of a policy. Until it is gone it is kept as the baseline wants it: some plugins still enforce it.
+// free completes the deletion of a policy. Until it is gone it is kept in the desired state: some
+// plugins still enforce it.
 func (e *Executor) free(ctx context.Context, step *plan.Step, live *networkingv1.NetworkPolicy) error {
 	object := replacement(step, live, false)
 	object.Finalizers = slices.DeleteFunc(slices.Clone(live.Finalizers), func(finalizer string) bool { return !policy.IsPluginFinalizer(finalizer) })
-	object.ResourceVersion = "" // a client that writes in a loop must not win by that
+	object.ResourceVersion = "" // so that a client that writes in a loop cannot block the write
 	if len(object.Finalizers) != len(live.Finalizers) || !matches(step, live) {
 		if err := client.IgnoreNotFound(e.Writer.Update(ctx, object)); err != nil {
 			return err
@@ -217,8 +227,9 @@ func (e *Executor) free(ctx context.Context, step *plan.Step, live *networkingv1
 	return nil
 }
 
-// replace puts the desired state over the live one. Guarded, it does so only if nobody has written since the object was read, so that
-// no foreign metadata is lost. Unguarded, it does so all the same: who writes faster than we do must not win by that.
+// replace overwrites the live object with the desired state. Guarded, it fails if the object has
+// changed since it was read, so that no foreign metadata is lost. Unguarded, it sends no resource
+// version, so a client that writes in a loop cannot block the repair.
 func (e *Executor) replace(ctx context.Context, step *plan.Step, guarded bool) (*Written, error) {
 	live := &networkingv1.NetworkPolicy{}
 	if err := e.Live.Get(ctx, client.ObjectKey{Namespace: step.Namespace, Name: step.Name}, live); err != nil {
@@ -252,13 +263,14 @@ func (e *Executor) permitted(step *plan.Step, live *networkingv1.NetworkPolicy, 
 	case step.OnlyToClose && (harmless || policy.IsPlausible(step.Name, &live.Spec, step.Labels)):
 		return &LeftError{Name: step.Name, Found: found}
 	case (!e.Confirmed || step.OnlyToClose) && step.Loosens(found):
-		return ErrUnconfirmed // what is only to be closed may not be opened by anything that was confirmed
+		return ErrUnconfirmed // even a confirmed write must not open what it is only meant to close
 	}
 	return nil
 }
 
-// remove deletes exactly the object, in exactly the state, that was judged. If that state has passed, the object is judged again: while it
-// is the same object and still carries our label, who keeps writing to it does not keep it.
+// remove deletes exactly the object, in exactly the state, that the plan observed. If its state has
+// changed, it is deleted in any state as long as it is the same object and still carries our label,
+// so that a client that keeps writing to it cannot keep it.
 func (e *Executor) remove(ctx context.Context, step *plan.Step) (*Written, error) {
 	found := step.Found
 	object := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: step.Namespace, Name: step.Name, UID: found.UID}}
@@ -282,8 +294,8 @@ func (e *Executor) remove(ctx context.Context, step *plan.Step) (*Written, error
 	return &Written{Operation: plan.Delete, Object: object}, nil
 }
 
-// replacement returns the live object with everything that is ours put right. Foreign labels, annotations and finalizers stay,
-// within bounds.
+// replacement returns the live object with everything of ours restored. Foreign labels, annotations
+// and finalizers stay, within limits.
 func replacement(step *plan.Step, live *networkingv1.NetworkPolicy, takenOver bool) *networkingv1.NetworkPolicy {
 	desired, object := step.Desired.Policy, live.DeepCopy()
 	if sizeOf(object.Labels)+sizeOf(object.Annotations)+len(strings.Join(object.Finalizers, "")) > maxForeignMetadata {
@@ -297,10 +309,10 @@ func replacement(step *plan.Step, live *networkingv1.NetworkPolicy, takenOver bo
 		}
 	}
 	object.OwnerReferences = nil // through a foreign one, garbage collection would delete the policy
-	object.GenerateName = ""     // means nothing any more, and an update may fill it with a MiB: only a create has its length checked
-	object.ManagedFields = nil   // as they are
+	object.GenerateName = ""     // unused after creation, and an update may fill it with 1 MiB: only a create checks its length
+	object.ManagedFields = nil   // leaves them unchanged
 	if sizeOfManagers(live.ManagedFields) > maxForeignMetadata {
-		object.ManagedFields = []metav1.ManagedFieldsEntry{{}} // begin anew: https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
+		object.ManagedFields = []metav1.ManagedFieldsEntry{{}} // reset them: https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
 	}
 	desired.Spec.DeepCopyInto(&object.Spec)
 	return object

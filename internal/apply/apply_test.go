@@ -23,7 +23,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// done is a write in short.
+// done is a write in short form.
 type done struct {
 	Operation plan.Operation
 	Name      string
@@ -58,13 +58,13 @@ func TestAPolicyIsBroughtToItsDesiredState(t *testing.T) {
 			step: create(deny), there: live(deny, func(n *networkingv1.NetworkPolicy) { delete(n.Labels, v1alpha1.BaselineLabel) }),
 			want: []done{{plan.Update, deny, false}}, wantCalls: []string{"create " + deny, "get " + deny, "update " + deny},
 		},
-		"found as it must be, because the cache was behind: nothing is written": {
+		"found in the desired state, because the cache was behind: nothing is written": {
 			step: create(deny), there: live(deny, nil), wantCalls: []string{"create " + deny, "get " + deny},
 		},
 		"updated as a whole": {
 			step: update(deny), there: live(deny, opened), want: []done{{plan.Update, deny, false}}, wantCalls: []string{"get " + deny, "update " + deny},
 		},
-		"repaired by somebody else meanwhile: nothing is written": {
+		"repaired by another client meanwhile: nothing is written": {
 			step: update(deny), there: live(deny, nil), wantCalls: []string{"get " + deny},
 		},
 		"taken over from another baseline in place": {
@@ -161,14 +161,14 @@ func TestWhatIsStoredAfterwards(t *testing.T) {
 		want  func(*networkingv1.NetworkPolicy) // how it differs from what is desired
 	}{
 		"created: exactly what is desired": {step: create(deny)},
-		"updated: the whole spec, also what somebody added": {
+		"updated: the whole spec, including what another client added": {
 			step: update(deny), there: live(deny, func(n *networkingv1.NetworkPolicy) {
 				n.Spec.PodSelector.MatchLabels = map[string]string{"app": "web"}
 				n.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}}
 				opened(n)
 			}),
 		},
-		"foreign labels and annotations stay, ours are put right": {
+		"foreign labels and annotations stay, ours are restored": {
 			step: update(deny), there: live(deny, func(n *networkingv1.NetworkPolicy) {
 				opened(n)
 				n.Labels = map[string]string{"team": "web", v1alpha1.BaselineLabel: "forged", v1alpha1.ManagedByLabel: "helm"}
@@ -232,7 +232,7 @@ func TestWhatIsStoredAfterwards(t *testing.T) {
 	}
 }
 
-// Whoever fills an object to the API server's limits must not keep us from closing it.
+// A client that fills an object to the API server's limits must not keep us from closing it.
 func TestForeignMetadataIsKeptWithinBounds(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10
@@ -341,13 +341,13 @@ func TestAConflictReadsAnewWhatSomebodyElseWrote(t *testing.T) {
 	}
 	stored := s.stored(deny)
 	if got := stored.Labels["team"]; got != "web" {
-		t.Errorf("the label that somebody wrote meanwhile is %q, want it kept", got)
+		t.Errorf("the label that another client wrote meanwhile is %q, want it kept", got)
 	}
 	if policy.HashSpec(&stored.Spec) != desired()[deny].Hash {
 		t.Errorf("stored is %+v, want what is desired", stored.Spec)
 	}
 	if diff := cmp.Diff([]done{{plan.Update, deny, false}}, inShort(written)); diff != "" {
-		t.Errorf("a write that lost is told of, or the one that won is not (-want +got):\n%s", diff)
+		t.Errorf("a write that lost is reported, or the one that won is not (-want +got):\n%s", diff)
 	}
 }
 
@@ -386,7 +386,7 @@ func TestAConflictThatDoesNotEndIsReported(t *testing.T) {
 	}
 	updates := len(slices.DeleteFunc(s.asked(), func(call string) bool { return call != "update "+deny }))
 	if updates < 2 || updates > 10 {
-		t.Errorf("tried %d times, want several times and not for ever", updates)
+		t.Errorf("tried %d times, want several times and not forever", updates)
 	}
 }
 
@@ -450,7 +450,7 @@ func TestTheSpecOfAForeignPolicyIsKeptIfItFits(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.there.Spec, spec); diff != "" {
-				t.Errorf("what is kept is not what lay there (-want +got):\n%s", diff)
+				t.Errorf("the kept spec is not the replaced one (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -470,7 +470,7 @@ func TestDeletingNamesTheObjectAndItsState(t *testing.T) {
 		t.Errorf("preconditions (-want +got):\n%s", diff)
 	}
 	if got := written[0].Object; got.Namespace != "shop" || got.Name != deny || got.UID != types.UID("uid of "+deny) {
-		t.Errorf("told is %+v, want the object that was deleted", got.ObjectMeta)
+		t.Errorf("reported is %+v, want the object that was deleted", got.ObjectMeta)
 	}
 	if s.stored(deny) != nil {
 		t.Error("it is still there")
@@ -484,7 +484,7 @@ func TestAnObjectThatChangedSinceItWasJudgedIsJudgedAgain(t *testing.T) {
 		wantGone  bool
 		wantAsked []string
 	}{
-		"still ours: whoever keeps writing to it does not keep it": {
+		"still ours: a client that keeps writing to it does not keep it": {
 			change: func(*networkingv1.NetworkPolicy) {}, wantGone: true,
 			wantAsked: []string{"delete " + deny, "get " + deny, "delete " + deny},
 		},

@@ -14,25 +14,26 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
-// ErrUnconfirmed says that a write would have taken protection away, by a plan that may stand on an outdated view. Ask the API server
-// itself, and plan again.
+// ErrUnconfirmed means that a write would have removed protection because of a plan that may be
+// outdated. Read from the API server itself, and plan again.
 var ErrUnconfirmed = errors.New("the write would take protection away and is not confirmed with the API server")
 
-// AlteredError says that the API server stored something else than was sent: a mutating webhook or admission policy changes our
-// policies. Writing again would only repeat it.
+// AlteredError means that the API server stored something other than what was sent: a mutating
+// webhook or admission policy changes our policies. A retry would have the same result.
 type AlteredError struct {
-	// Name is that of the policy.
+	// Name is the name of the policy.
 	Name string
-	// Stored is what the API server has made of it.
+	// Stored is the policy as the API server stored it.
 	Stored plan.Observed
 }
 
-// Error says what happened and what to do about it.
+// Error describes the problem and how to fix it.
 func (e *AlteredError) Error() string {
 	return fmt.Sprintf("a mutating webhook or admission policy of the cluster changes %s whenever it is written: exclude it there", e.Name)
 }
 
-// KeptError says that a policy is being deleted and kept by a finalizer that netbaseline does not take off.
+// KeptError means that a policy is being deleted and is kept by a finalizer that netbaseline does
+// not remove.
 type KeptError struct{ Name, Finalizer string }
 
 // Error names the policy and the finalizer.
@@ -40,8 +41,8 @@ func (e *KeptError) Error() string {
 	return fmt.Sprintf("%s is being deleted and kept by finalizer %s; it is created again when it is gone", e.Name, e.Finalizer)
 }
 
-// LeftError says that a policy was left as it is, because what lies there allows no more than the desired one, or no more than some
-// baseline would.
+// LeftError means that a policy was left as it is, because it allows no more than the desired one,
+// or no more than some baseline would.
 type LeftError struct {
 	Name  string
 	Found plan.Observed
@@ -56,7 +57,7 @@ type stepError struct {
 	err  error
 }
 
-// Error leaves out what the API server's message repeats: which policy it is about.
+// Error omits the policy's name where the API server's message repeats it.
 func (e *stepError) Error() string {
 	return fmt.Sprintf("%s %s: %s", e.step.Operation, e.step.Name, brief(e.err, e.step.Name))
 }
@@ -64,8 +65,9 @@ func (e *stepError) Error() string {
 // Unwrap returns the cause.
 func (e *stepError) Unwrap() error { return e.err }
 
-// brief returns the message of an error without the name of the policy, which the API server and its admission plugins repeat: a status
-// has room for so many bytes, and what an admission rule says itself comes last.
+// brief returns the message of an error without the name of the policy, which the API server and
+// its admission plugins repeat: the length of a status message is limited, and the message of an
+// admission rule comes last.
 func brief(err error, name string) string {
 	message := err.Error()
 	for _, repeated := range []string{
@@ -77,7 +79,7 @@ func brief(err error, name string) string {
 	return message
 }
 
-// Alterations returns what the API server made of each policy that it altered, by name.
+// Alterations returns each policy that the API server altered, as stored, by name.
 func Alterations(err error) map[string]plan.Observed {
 	altered := map[string]plan.Observed{}
 	each(err, func(leaf error) {
@@ -88,7 +90,7 @@ func Alterations(err error) map[string]plan.Observed {
 	return altered
 }
 
-// Left returns what lies where policies were left as they are, by name, and the error without those.
+// Left returns the policies that were left as they are, by name, and the error without those.
 func Left(err error) (map[string]plan.Observed, error) {
 	left := map[string]plan.Observed{}
 	var others []error
@@ -126,7 +128,8 @@ func joined(errs []error) error {
 	return errors.Join(errs...)
 }
 
-// rank orders errors by how much they need a human: those that do not pass by themselves come first, and alterations after them.
+// rank orders errors by urgency: those that do not resolve on their own, then alterations, then all
+// others.
 func rank(err error) int {
 	_, permanent := classify(err)
 	switch {
@@ -152,18 +155,18 @@ func each(err error, visit func(error)) {
 	visit(err)
 }
 
-// Refusal is an error of a write, put into words for a status.
+// Refusal describes a write error for a status.
 type Refusal struct {
 	// Reason is one of the reasons of the API package.
 	Reason string
-	// Message says what happened.
+	// Message describes what happened.
 	Message string
-	// Permanent says that it does not pass by itself.
+	// Permanent means that it does not resolve on its own.
 	Permanent bool
 }
 
-// NamespaceGone says whether a write failed because its namespace is being deleted, or is gone. That is no failure: there is
-// nothing left to protect.
+// NamespaceGone reports whether a write failed because its namespace is being deleted, or is gone.
+// That is not a failure: there is nothing left to protect.
 func NamespaceGone(err error) bool {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return true
@@ -172,7 +175,7 @@ func NamespaceGone(err error) bool {
 	return ok && apierrors.IsNotFound(status) && status.ErrStatus.Details != nil && status.ErrStatus.Details.Kind == "namespaces"
 }
 
-// Explain puts an error of Execute into words; of several, the first.
+// Explain translates an error of Execute into a Refusal; if there are several errors, the first.
 func Explain(err error) Refusal {
 	var refusals []Refusal
 	each(err, func(leaf error) {
@@ -199,7 +202,7 @@ func classify(err error) (reason string, permanent bool) {
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return v1alpha1.ReasonInvalid, true
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err):
-		// Not found: somebody deleted the policy between our read and our write.
+		// Not found: another client deleted the policy between our read and our write.
 		return v1alpha1.ReasonConflict, false
 	}
 	return v1alpha1.ReasonUnavailable, false

@@ -59,7 +59,7 @@ func TestExplain(t *testing.T) {
 		"503":                            {err: apierrors.NewServiceUnavailable("starting"), reason: v1alpha1.ReasonUnavailable},
 		"504 of the server":              {err: apierrors.NewServerTimeout(policies, "create", 1), reason: v1alpha1.ReasonUnavailable},
 		"504 of a request":               {err: apierrors.NewTimeoutError("request did not complete", 1), reason: v1alpha1.ReasonUnavailable},
-		"an answer that no one knows":    {err: status(418, "", "teapot"), reason: v1alpha1.ReasonUnavailable},
+		"an unknown status code":         {err: status(418, "", "teapot"), reason: v1alpha1.ReasonUnavailable},
 		"the deadline of a reconcile":    {err: context.DeadlineExceeded, reason: v1alpha1.ReasonUnavailable},
 		"the end of the manager":         {err: context.Canceled, reason: v1alpha1.ReasonUnavailable},
 		"a network that is down":         {err: network, reason: v1alpha1.ReasonUnavailable},
@@ -146,7 +146,7 @@ func TestANamespaceThatGoesWhileItsPoliciesAreWritten(t *testing.T) {
 			}
 			written, err := s.execute(plan.Plan{{test.step}, {create(dns)}})
 			if !apply.NamespaceGone(err) || len(written) > 0 {
-				t.Errorf("got %v and %v, want no write and an error that says so", inShort(written), err)
+				t.Errorf("got %v and %v, want no write and an error", inShort(written), err)
 			}
 		})
 	}

@@ -43,7 +43,7 @@ func TestABlindUpdateReadsNothing(t *testing.T) {
 		t.Errorf("sent under UID %q and resource version %q, want those that the plan saw: what was written since must not be lost", sent.UID, sent.ResourceVersion)
 	}
 	if len(written) != 1 || written[0].Operation != plan.Update || written[0].Found != plan.Observe(there) {
-		t.Errorf("told is %+v, want one update of what the plan saw", written)
+		t.Errorf("reported is %+v, want one update of what the plan saw", written)
 	}
 	if !isDesired(s.stored(deny), deny) {
 		t.Error("what is stored is not what is desired")
@@ -99,8 +99,8 @@ func TestABlindUpdateThatFailsReadsFirst(t *testing.T) {
 	}
 }
 
-// Only a conflict and a policy that is gone say that the plan has seen something else than what lies there. To try a refusal once more
-// would wait for a webhook that hangs twice.
+// Only a conflict and a missing policy mean that the plan has seen another object than the existing
+// one. To retry any other error would wait for a hanging webhook twice.
 func TestABlindUpdateThatIsRefusedIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, live(deny, opened))
@@ -136,7 +136,8 @@ func TestAWriteLeavesTheRenderingAsItIs(t *testing.T) {
 	}
 }
 
-// Some network plugins stop enforcing a policy when its deletion begins, so one that a tenant's finalizer keeps protects nobody.
+// Some network plugins stop enforcing a policy when its deletion begins, so one that a tenant's
+// finalizer keeps protects no pod.
 func TestAPolicyThatIsBeingDeletedIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	get, put, post := "get "+deny, "update "+deny, "create "+deny
@@ -296,7 +297,7 @@ func TestWhetherWhatWasReplacedWasHarmless(t *testing.T) {
 	}
 }
 
-// The status has room for so many bytes, and what an admission rule says itself comes last.
+// The length of a status message is limited, and the message of an admission rule comes last.
 func TestAMessageDoesNotRepeatTheNameOfThePolicy(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

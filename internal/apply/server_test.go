@@ -32,8 +32,8 @@ const (
 	deny      = v1alpha1.DefaultDenyName
 )
 
-// server is a fake API server whose answers can be scripted, for what a real one cannot be made to answer at will. How a real one
-// answers is for the suites that run against one.
+// server is a fake API server whose answers can be scripted, for answers that a real one cannot be
+// made to give at will. How a real one answers is for the suites that run against one.
 type server struct {
 	client.WithWatch
 	t *testing.T
@@ -144,7 +144,7 @@ func (s *server) altering(name string, change admission) *server {
 // asked returns the calls that were made.
 func (s *server) asked() []string { return slices.Clone(s.calls) }
 
-// stored returns what lies under a name; nil for nothing. It does not count as a call.
+// stored returns the object under a name; nil if there is none. It does not count as a call.
 func (s *server) stored(name string) *networkingv1.NetworkPolicy {
 	s.t.Helper()
 	before := slices.Clone(s.calls)
@@ -183,7 +183,7 @@ func refuse(err error) answer { return func(context.Context, func() error) error
 // asUsual lets the server answer itself.
 func asUsual(_ context.Context, pass func() error) error { return pass() }
 
-// desired is what the baseline called default asks for in the namespace shop, by name.
+// desired holds the desired policies of the baseline called default in the namespace shop, by name.
 func desired() map[string]policy.Desired {
 	all := map[string]policy.Desired{}
 	for _, d := range policy.Render(builder.Baseline("default").Obj(), policy.Namespace{Name: "shop", Labels: builder.Labels("environment", "production")}) {
@@ -274,12 +274,13 @@ var policies = schema.GroupResource{Group: "networking.k8s.io", Resource: "netwo
 
 func notFound(name string) error { return apierrors.NewNotFound(policies, name) }
 
-// forbidden is what the API server says for want of rights.
+// forbidden is the error of the API server if a permission is missing.
 func forbidden(name string) error {
 	return apierrors.NewForbidden(policies, name, fmt.Errorf(`User "system:serviceaccount:netbaseline-system:controller-manager" cannot create resource`))
 }
 
-// namespaceTerminating is what the API server says to a create in a namespace that is being deleted.
+// namespaceTerminating is the error of the API server for a create in a namespace that is being
+// deleted.
 func namespaceTerminating(name string) error {
 	err := apierrors.NewForbidden(policies, name, fmt.Errorf("unable to create new content in namespace shop because it is being terminated"))
 	err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{

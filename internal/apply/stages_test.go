@@ -179,7 +179,7 @@ func TestWhatAnAdmissionPluginAlters(t *testing.T) {
 			plan: oneByOne(create(dns), needing(create(deny), dns)), alter: map[string]admission{dns: opened},
 			want: []done{{plan.Create, dns, false}, {plan.Create, deny, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonAlteredByAdmission,
 		},
-		"what is not wanted is removed all the same": {
+		"a policy that is not desired is removed anyway": {
 			plan: oneByOne(create(dns), remove(deny)), there: live(deny, nil), alter: map[string]admission{dns: opened},
 			want: []done{{plan.Create, dns, false}, {plan.Delete, deny, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonAlteredByAdmission,
 		},
@@ -187,7 +187,7 @@ func TestWhatAnAdmissionPluginAlters(t *testing.T) {
 			plan: oneByOne(create(dns), create(isolation), create(deny)), alter: map[string]admission{dns: opened}, refuse: isolation,
 			want: []done{{plan.Create, dns, false}, {plan.Create, deny, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonForbidden,
 		},
-		"a refusal beside it is what to show": {
+		"a refusal next to it is shown": {
 			plan: plan.Plan{{create(dns), create(isolation)}, {create(deny)}}, alter: map[string]admission{dns: opened}, refuse: isolation,
 			want: []done{{plan.Create, dns, false}, {plan.Create, deny, false}}, wantAltered: []string{dns}, wantReason: v1alpha1.ReasonForbidden,
 		},

@@ -1,6 +1,7 @@
-// Package fence owns the rule that a replica writes only while it surely leads. Leader election alone does not see to that, as
-// k8s.io/client-go/tools/leaderelection says of itself: a process that was stopped, or starved, and goes on finds work in its queues
-// before it finds out that another one has its lease.
+// Package fence blocks policy and baseline writes unless this replica surely holds the leader
+// lease. Leader election does not guarantee this (see the package comment of
+// k8s.io/client-go/tools/leaderelection): a paused process may resume and write before it notices
+// that it lost the lease.
 package fence
 
 import (
@@ -15,12 +16,13 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// ErrNotLeading says that a write was not sent, because the lease has not been renewed for too long.
+// ErrNotLeading means that a write was not sent, because the lease has not been renewed recently.
 var ErrNotLeading = errors.New("not sent: this replica may no longer be the leader")
 
-// Fence lets the writes of a client pass while a lease is held. It learns about the lease from the client's own requests to renew it.
+// Fence lets the writes of a client pass while a lease is held. It observes the lease in the
+// client's own renewal requests.
 type Fence struct {
-	leases, lease string // the path of all leases in the namespace ends like this, and the name of this one
+	leases, lease string // the suffix of the path of all leases in the namespace; the name of this one
 	hold          time.Duration
 	now           func() time.Time
 
@@ -28,13 +30,13 @@ type Fence struct {
 	renewed time.Time
 }
 
-// New returns the fence for a lease that is believed to be held for some time after the request that renewed it: no longer than the others
-// wait before they take it.
+// New returns the fence for a lease that counts as held for some time after the request that
+// renewed it: no longer than other replicas wait before they acquire it.
 func New(namespace, lease string, hold time.Duration) *Fence {
 	return &Fence{leases: "/namespaces/" + namespace + "/leases", lease: lease, hold: hold, now: time.Now}
 }
 
-// Wrap is for rest.Config.Wrap.
+// Wrap adds the fence to a transport; pass it to rest.Config.Wrap.
 func (f *Fence) Wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
 		switch {
@@ -60,7 +62,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
 
-// renews says whether a request is one to take or renew the lease. The one that gives it up counts too: it comes when all work has ended.
+// renews reports whether a request acquires or renews the lease. The request that releases it
+// counts too: by then, all work has ended.
 func (f *Fence) renews(request *http.Request) bool {
 	path := request.URL.Path
 	return request.Method == http.MethodPut && strings.HasSuffix(path, f.leases+"/"+f.lease) ||
@@ -73,7 +76,8 @@ func (f *Fence) note(renewed time.Time) {
 	f.renewed = renewed
 }
 
-// held says whether the lease is surely held, by either clock: the one that only runs forward may stand still while a machine is suspended.
+// held reports whether the lease is surely held, by both clocks: the monotonic clock may stop while
+// a machine is suspended.
 func (f *Fence) held() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -81,8 +85,8 @@ func (f *Fence) held() bool {
 	return !f.renewed.IsZero() && now.Sub(f.renewed) < f.hold && now.Round(0).Sub(f.renewed.Round(0)) < f.hold
 }
 
-// isWrite says whether a request changes a policy or a baseline. Leases, events and questions about who may read metrics are no matter of
-// leading.
+// isWrite reports whether a request changes a policy or a baseline. Leases, events and access
+// reviews do not require leadership.
 func isWrite(request *http.Request) bool {
 	guarded := strings.Contains(request.URL.Path, "/apis/"+networkingv1.GroupName+"/") ||
 		strings.Contains(request.URL.Path, "/apis/"+v1alpha1.GroupVersion.Group+"/")

@@ -54,7 +54,7 @@ func TestOnlyTheLeaderWrites(t *testing.T) {
 			{method: "PUT", path: baseline + "/status", stopped: true},
 			{method: "POST", path: "/k8s/clusters/one" + policies, stopped: true},
 		},
-		"what is no matter of leading": {
+		"requests that do not require leadership": {
 			{method: "GET", path: policies, answer: 200},
 			{method: "GET", path: baseline, answer: 200},
 			{method: "POST", path: "/apis/events.k8s.io/v1/namespaces/shop/events", answer: 201},

@@ -16,10 +16,10 @@ import (
 type Candidate struct {
 	// Baseline is the object that the candidate was made from. It is shared: never change it.
 	Baseline *v1alpha1.ClusterNetworkBaseline
-	// Rejection says why the baseline is not Accepted; empty if it is.
+	// Rejection is why the baseline is not Accepted; empty if it is.
 	Rejection string
 
-	selector labels.Selector // nil if the baseline's selector cannot be understood
+	selector labels.Selector // nil if the baseline's selector is invalid
 	rendered *renderings
 }
 
@@ -37,24 +37,27 @@ func NewCandidate(baseline *v1alpha1.ClusterNetworkBaseline) *Candidate {
 	return candidate
 }
 
-// Accepted says whether the baseline can be carried out.
+// Accepted reports whether the baseline can be carried out.
 func (c *Candidate) Accepted() bool { return c.Rejection == "" }
 
-// Deleting says whether the baseline is being deleted.
+// Deleting reports whether the baseline is being deleted.
 func (c *Candidate) Deleting() bool { return !c.Baseline.DeletionTimestamp.IsZero() }
 
-// Enforces says whether the baseline wants to govern namespaces. An unknown mode counts: on a doubt, protection stays.
+// Enforces reports whether the baseline is meant to govern namespaces. An unknown mode counts: when
+// in doubt, protection stays.
 func (c *Candidate) Enforces() bool {
 	return !c.Deleting() && c.Baseline.Spec.Mode != v1alpha1.ModeAudit
 }
 
-// FinalizerInPlace says whether the finalizer is where it must be before the first policy is written.
+// FinalizerInPlace reports whether the baseline has the finalizer that it needs before the first
+// policy is written, or needs none.
 func (c *Candidate) FinalizerInPlace() bool {
 	return c.Baseline.Spec.DeletionPolicy != v1alpha1.DeletionPolicyDelete ||
 		slices.Contains(c.Baseline.Finalizers, v1alpha1.CleanupFinalizer)
 }
 
-// selects says whether the baseline chooses a namespace. If that cannot be known, it does: on a doubt, protection stays.
+// selects reports whether the baseline selects a namespace. If that cannot be determined, it does:
+// when in doubt, protection stays.
 func (c *Candidate) selects(namespace policy.Namespace) bool {
 	for _, pattern := range c.Baseline.Spec.ExcludedNamespaces {
 		if pattern.Matches(namespace.Name) {
@@ -64,7 +67,7 @@ func (c *Candidate) selects(namespace policy.Namespace) bool {
 	return c.selector == nil || c.selector.Matches(labels.Set(namespace.Labels))
 }
 
-// byPrecedence orders candidates: the highest priority first; of equal ones the smaller name.
+// byPrecedence orders candidates: the highest priority first, equal ones by name.
 func byPrecedence(a, b *Candidate) int {
 	return cmp.Or(
 		cmp.Compare(b.Baseline.Spec.GetPriority(), a.Baseline.Spec.GetPriority()),
@@ -72,7 +75,7 @@ func byPrecedence(a, b *Candidate) int {
 	)
 }
 
-// View is what is known about all baselines at one moment.
+// View is a snapshot of all baselines.
 type View struct {
 	candidates []*Candidate // by precedence
 	byName     map[string]*Candidate
@@ -100,8 +103,9 @@ func assemble(candidates []*Candidate, operatorNamespace string) *View {
 	return view
 }
 
-// protectDNS protects the namespaces that the DNS peers of an enforcing, accepted baseline name: isolating one would cut DNS off
-// from the whole cluster. A baseline in Audit protects nothing, because it must not change anything either.
+// protectDNS protects the namespaces that the DNS peers of an enforcing, accepted baseline name:
+// isolating one would cut off DNS for the whole cluster. A baseline in Audit protects none, because
+// it must not change anything either.
 func (v *View) protectDNS(candidate *Candidate) {
 	dns := candidate.Baseline.Spec.DNS
 	if dns.Source != v1alpha1.DNSSourceStatic || !candidate.Accepted() || candidate.Baseline.Spec.Mode != v1alpha1.ModeEnforce {
@@ -114,7 +118,7 @@ func (v *View) protectDNS(candidate *Candidate) {
 	}
 }
 
-// Protected says whether no baseline may ever govern the namespace of this name.
+// Protected reports whether no baseline may ever govern the namespace of this name.
 func (v *View) Protected(namespace string) bool { return v.protected.Has(namespace) }
 
 // Candidate returns the baseline of this name, nil if there is none.

@@ -1,8 +1,10 @@
-// Package governance owns one question: may netbaseline write, or remove, policies in a namespace, and for which baseline? It is
-// pure. It decides on what it is told and never asks the cluster; what a view from a cache cannot justify it sends back to be confirmed.
+// Package governance decides whether netbaseline may write or remove policies in a namespace, and
+// for which baseline. It is pure: it decides on its arguments only and never reads from the
+// cluster. A decision that cached data cannot justify is returned as Confirm.
 //
-// Hold, touching nothing, is the answer to everything that is not certain. In particular, absence is not evidence: after
-// "kubectl delete crd" an instance is not found either, and a restored cluster looks as if every baseline had been deleted.
+// Anything uncertain results in Hold, which removes nothing. In particular, absence is not
+// evidence: after "kubectl delete crd" an instance is not found either, and in a restored cluster
+// every baseline may seem to have been deleted.
 package governance
 
 import (
@@ -17,59 +19,65 @@ import (
 type Action string
 
 const (
-	// Ignore says that the namespace is none of our business: no baseline governs it and no policy of ours is there.
+	// Ignore means that no baseline governs the namespace and no policy of ours exists there.
 	Ignore Action = "Ignore"
-	// Enforce says to bring the namespace to what Decision.Governor asks for.
+	// Enforce means that the namespace is brought to the desired policies of Decision.Governor.
 	Enforce Action = "Enforce"
-	// Hold says to take nothing away and to report Decision.Reason. Where another baseline governs otherwise, it is Decision.Governor:
-	// what lies there and allows more than that baseline does is still closed.
+	// Hold means that nothing is removed and Decision.Reason is reported. If another baseline would
+	// govern otherwise, it is Decision.Governor: existing policies that allow more than that
+	// baseline does are still closed.
 	Hold Action = "Hold"
-	// Confirm says that policies would be released, or handed over to a baseline that asks for less, if the API server itself
-	// confirms what the cache says.
+	// Confirm means that policies would be released, or handed over to a baseline that protects
+	// less, if the API server itself confirms what the cache contains.
 	Confirm Action = "Confirm"
-	// Release says to remove the policies that were made for Decision.Owners.
+	// Release means that the policies made for Decision.Owners are removed.
 	Release Action = "Release"
 )
 
 // Subject is the namespace that a decision is about.
 type Subject struct {
 	policy.Namespace
-	// Terminating says that the namespace is being deleted. Its pods may still run, so what isolates them stays as it must be; but
-	// nothing can be created there any more, and nobody is told of it.
+	// Terminating means that the namespace is being deleted. Its pods may still run, so the
+	// policies that isolate them stay in the desired state; but nothing can be created there any
+	// more, and nothing is reported.
 	Terminating bool
 	// Owners are the baselines that our policies there were made for, without duplicates.
 	Owners []string
-	// Orphaned says that a policy of ours there has lost the label that names its baseline.
+	// Orphaned means that a policy of ours there has lost the label that names its baseline.
 	Orphaned bool
-	// Unmarked says that an object lies under one of our names and carries no mark of ours: it is foreign, or a tenant has made it so.
+	// Unmarked means that an object exists under one of our names without any mark of ours: it is
+	// foreign, or a tenant has removed the marks.
 	Unmarked bool
 }
 
-// Evidence is what was read from the API server itself, past every cache.
+// Evidence describes what was read from the API server itself, bypassing every cache.
 type Evidence struct {
-	// Live says that the view and the subject were read live; without it, nothing is ever released.
+	// Live means that the view and the subject were read live; without it, nothing is ever released.
 	Live bool
-	// CRDTerminating says that our CustomResourceDefinition is being deleted.
+	// CRDTerminating means that our CustomResourceDefinition is being deleted.
 	CRDTerminating bool
 }
 
-// Decision is the answer for one namespace.
+// Decision is the result for one namespace.
 type Decision struct {
 	Action Action
-	// Governor is the baseline to enforce with Enforce; the one to take over with Confirm; and with Hold the one that sets what must
-	// not be exceeded meanwhile. Nil with Release, and where there is none.
+	// Governor is the baseline to enforce with Enforce; the one to take over with Confirm; and with
+	// Hold the one whose policies are the limit in the meantime. Nil with Release, and where there
+	// is none.
 	Governor *Candidate
-	// Owners are the baselines whose policies this is about: to remove with Release, to leave alone with Hold.
+	// Owners are the baselines whose policies are concerned: to remove with Release, to leave alone
+	// with Hold.
 	Owners []string
 	// Unselected are those of the owners that give the namespace up because they no longer select it.
 	Unselected []string
-	// Reason says why a namespace is held, in one word; Message says it in words.
+	// Reason is why a namespace is held, in one word; Message explains it.
 	Reason, Message string
-	// Selecting names the accepted baselines that select the namespace, by precedence, whoever governs it.
+	// Selecting names the accepted baselines that select the namespace, by precedence, whether they
+	// govern it or not.
 	Selecting []string
 }
 
-// Decide answers for one namespace.
+// Decide decides about one namespace.
 func Decide(view *View, subject Subject, evidence Evidence) Decision {
 	decision := view.decide(subject, evidence)
 	decision.Selecting = view.selecting(subject.Namespace)
@@ -99,7 +107,7 @@ func (v *View) decide(subject Subject, evidence Evidence) Decision {
 // handOver decides about a namespace that a baseline would govern.
 func (v *View) handOver(governor *Candidate, subject Subject, evidence Evidence) Decision {
 	claims := v.claims(slices.DeleteFunc(slices.Clone(subject.Owners), func(name string) bool {
-		owner := v.byName[name] // of lower precedence it need not be asked
+		owner := v.byName[name] // one of lower precedence need not yield
 		return owner == governor || owner != nil && byPrecedence(governor, owner) < 0
 	}), subject)
 	switch {
@@ -113,7 +121,7 @@ func (v *View) handOver(governor *Candidate, subject Subject, evidence Evidence)
 	return Decision{Action: Enforce, Governor: governor}
 }
 
-// release decides about policies in a namespace that nobody governs.
+// release decides about policies in a namespace that no baseline governs.
 func (v *View) release(subject Subject, evidence Evidence) Decision {
 	if evidence.CRDTerminating {
 		return holdForCRD(subject)
@@ -159,8 +167,9 @@ func (v *View) selecting(namespace policy.Namespace) []string {
 	return names
 }
 
-// adopted returns the owners of the policies in a namespace that nobody governs. One that has lost its label counts as made for the
-// baselines that select the namespace and are being deleted: nothing else would ever clean up behind them.
+// adopted returns the owners of the policies in a namespace that no baseline governs. A policy that
+// has lost its label counts as made for the baselines that select the namespace and are being
+// deleted: otherwise it would never be cleaned up.
 func (v *View) adopted(subject Subject) []string {
 	if !subject.Orphaned {
 		return subject.Owners
@@ -181,19 +190,19 @@ func (v *View) removesFrom(namespace policy.Namespace) bool {
 	})
 }
 
-// claims is what the owners of the policies in a namespace say to their going, or to their passing to another baseline.
+// claims groups the owners of the policies in a namespace by whether they give them up.
 type claims struct {
-	// yielding give them up, unselected among them because they no longer select the namespace.
+	// yielding give them up; unselected are those of them that no longer select the namespace.
 	yielding, unselected []string
-	// kept cannot say, for the reason of the first.
+	// kept are unsure, for the reason of the first.
 	kept []string
 	why  claim
 }
 
-// claim is a reason, as one word and in words.
+// claim is a reason, as one word and as a message.
 type claim struct{ reason, message string }
 
-// claims asks owners of the policies in a namespace.
+// claims determines the standing of owners of the policies in a namespace.
 func (v *View) claims(owners []string, subject Subject) claims {
 	var c claims
 	for _, name := range owners {
@@ -204,7 +213,7 @@ func (v *View) claims(owners []string, subject Subject) claims {
 			if answer.unselected {
 				c.unselected = append(c.unselected, name)
 			}
-		case unsure, governs: // what governs has the highest precedence, so only what is unsure comes here
+		case unsure, governs: // the governor has the highest precedence, so only unsure owners get here
 			if len(c.kept) == 0 {
 				c.why = answer.claim
 			}
@@ -214,8 +223,8 @@ func (v *View) claims(owners []string, subject Subject) claims {
 	return c
 }
 
-// doubt returns why a baseline that selects a namespace and wants to enforce cannot govern it, nil if there is none. While there is
-// one, nothing is released.
+// doubt returns why a baseline that selects a namespace and is meant to enforce cannot govern it,
+// nil if there is no such baseline. While there is one, nothing is released.
 func (v *View) doubt(subject Subject) *claim {
 	if v.Protected(subject.Name) {
 		return nil

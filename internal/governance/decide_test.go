@@ -15,7 +15,7 @@ const operatorNamespace = "netbaseline-system"
 
 var live = governance.Evidence{Live: true}
 
-// answer is what a decision says, in a form that can be written in a table.
+// answer is a decision in a form that can be written in a table.
 type answer struct {
 	Action    governance.Action
 	Governor  string
@@ -26,7 +26,7 @@ type answer struct {
 
 type decision struct {
 	baselines []*builder.BaselineBuilder
-	subject   governance.Subject // in the namespace shop, unless it says otherwise
+	subject   governance.Subject // in the namespace shop, unless it names another
 	evidence  governance.Evidence
 	want      answer
 }
@@ -37,7 +37,7 @@ func enforcing(name string) *builder.BaselineBuilder { return builder.Baseline(n
 // elsewhere is a baseline that may govern, but not the namespace shop.
 func elsewhere(name string) *builder.BaselineBuilder { return enforcing(name).Excluding("shop") }
 
-// invalid is a baseline that asks for something that this version does not know.
+// invalid is a baseline with a value that this version does not know.
 func invalid(name string) *builder.BaselineBuilder { return enforcing(name).Scope("SameTeam") }
 
 func baselines(b ...*builder.BaselineBuilder) []*builder.BaselineBuilder { return b }
@@ -122,8 +122,8 @@ func TestWhoGoverns(t *testing.T) {
 	production := builder.Labels("environment", "production")
 
 	run(t, map[string]decision{
-		"nobody, without baselines": {want: answer{Action: governance.Ignore}},
-		"the only baseline":         {baselines: baselines(enforcing("a")), want: enforce("a", "a")},
+		"none, without baselines": {want: answer{Action: governance.Ignore}},
+		"the only baseline":       {baselines: baselines(enforcing("a")), want: enforce("a", "a")},
 		"the only baseline, also by a cached view": {
 			baselines: baselines(enforcing("a")), evidence: governance.Evidence{}, want: enforce("a", "a"),
 		},
@@ -151,7 +151,7 @@ func TestWhoGoverns(t *testing.T) {
 			baselines: baselines(enforcing("a").Priority(9).Selecting("environment", "staging"), enforcing("b")),
 			subject:   labelled(production), want: enforce("b", "b"),
 		},
-		"not one that is in Audit, which selects all the same": {
+		"not one that is in Audit, although it selects the namespace": {
 			baselines: baselines(builder.Baseline("a").Mode(v1alpha1.ModeAudit)),
 			want:      answer{Action: governance.Ignore, Selecting: []string{"a"}},
 		},
@@ -176,7 +176,7 @@ func TestWhoGoverns(t *testing.T) {
 		"one that retains needs no finalizer": {
 			baselines: baselines(builder.Baseline("a").DeletionPolicy(v1alpha1.DeletionPolicyRetain)), want: enforce("a", "a"),
 		},
-		"somebody else's finalizer is not ours": {
+		"another client's finalizer is not ours": {
 			baselines: baselines(builder.Baseline("a").With(func(b *v1alpha1.ClusterNetworkBaseline) { b.Finalizers = []string{"foregroundDeletion"} })),
 			want:      answer{Action: governance.Ignore, Selecting: []string{"a"}},
 		},
@@ -265,7 +265,7 @@ func TestProtectedNamespacesAreNeverGoverned(t *testing.T) {
 		"nor that of a baseline that is not accepted": {
 			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Scope("SameTeam").Excluding("dns")), subject: named("dns"), want: enforce,
 		},
-		"whether policies lie there or not": {
+		"whether policies exist there or not": {
 			baselines: baselines(enforcing("a"), dnsIn("b", "dns").Mode(v1alpha1.ModeAudit).Excluding("dns")), subject: named("dns", "a"), want: enforce,
 		},
 		"but not that of a peer that is listed but not used": {

@@ -42,7 +42,7 @@ func TestDecisionsAreSafeInEveryState(t *testing.T) {
 	}
 }
 
-// unsafe says what is wrong with a decision, judged by the design alone and not by the code.
+// unsafe reports what is wrong with a decision, judged by the design alone and not by the code.
 func unsafe(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, evidence governance.Evidence, d governance.Decision) string {
 	best := rightful(objects, subject)
 	switch d.Action {
@@ -64,20 +64,21 @@ func unsafe(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subje
 		return wrongHold(objects, subject, evidence, d)
 	case governance.Ignore:
 		if !subject.Terminating && (best != nil || len(subject.Owners) > 0 || subject.Orphaned) {
-			return fmt.Sprintf("policies lie there, or %v is to govern, and nobody is told", best)
+			return fmt.Sprintf("policies exist there, or %v is to govern, and nothing is reported", best)
 		}
 	}
 	return ""
 }
 
-// wrongHandOver goes over the owners that the new governor does not precede: each has to say itself, live, that it lets go.
+// wrongHandOver goes over the owners that the new governor does not precede: each must let go
+// itself, as read live.
 func wrongHandOver(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, evidence governance.Evidence, best *v1alpha1.ClusterNetworkBaseline) string {
 	for _, owner := range above(objects, subject, best) {
 		switch {
 		case !letsGo(objects, subject, owner):
-			return fmt.Sprintf("handed over to %s without the word of %s", best.Name, owner)
+			return fmt.Sprintf("handed over to %s although %s does not let go", best.Name, owner)
 		case !evidence.Live:
-			return fmt.Sprintf("handed over to %s by what a cache says of %s", best.Name, owner)
+			return fmt.Sprintf("handed over to %s on cached data about %s", best.Name, owner)
 		case evidence.CRDTerminating:
 			return fmt.Sprintf("handed over to %s while all baselines may be on their way out", best.Name)
 		}
@@ -85,11 +86,12 @@ func wrongHandOver(objects []*v1alpha1.ClusterNetworkBaseline, subject governanc
 	return ""
 }
 
-// wrongHold reports a namespace that is held although nothing is in doubt, or that is held to less than the rightful baseline asks for.
+// wrongHold reports a namespace that is held although nothing is in doubt, or that is held to less
+// than the rightful baseline requires.
 func wrongHold(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, evidence governance.Evidence, d governance.Decision) string {
 	best := rightful(objects, subject)
 	if d.Governor != nil && d.Governor.Baseline != best {
-		return fmt.Sprintf("what lies there is held to %s, rightful is %v", d.Governor.Baseline.Name, best)
+		return fmt.Sprintf("existing policies are held to %s, rightful is %v", d.Governor.Baseline.Name, best)
 	}
 	if best != nil {
 		owners := above(objects, subject, best)
@@ -100,7 +102,7 @@ func wrongHold(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Su
 			return fmt.Sprintf("%v let go, and %s does not take over", owners, best.Name)
 		}
 		if d.Governor == nil && !evidence.CRDTerminating {
-			return fmt.Sprintf("what lies there is not held to what %s asks for", best.Name)
+			return fmt.Sprintf("existing policies are not held to those of %s", best.Name)
 		}
 		return ""
 	}
@@ -121,7 +123,7 @@ func wrongRelease(objects []*v1alpha1.ClusterNetworkBaseline, subject governance
 		}
 	}
 	if len(d.Owners) == 0 {
-		return "removal for nobody"
+		return "removal for no baseline"
 	}
 	for _, owner := range d.Owners {
 		orphans := subject.Orphaned && isDeletedWithPolicies(objects, owner) && selects(find(objects, owner), subject)
@@ -152,15 +154,16 @@ func inForce(object *v1alpha1.ClusterNetworkBaseline) bool {
 	return object != nil && object.DeletionTimestamp == nil && accepted(object) && object.Spec.Mode == v1alpha1.ModeEnforce
 }
 
-// letsGo says whether a baseline itself gives the namespace up: it is being deleted with its policies, or is in force and does not
-// select the namespace. What changes in a namespace that is being deleted is no word of the baseline.
+// letsGo reports whether a baseline itself gives the namespace up: it is being deleted with its
+// policies, or is in force and does not select the namespace. Changes in a namespace that is being
+// deleted do not count.
 func letsGo(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, name string) bool {
 	object := find(objects, name)
 	return isDeletedWithPolicies(objects, name) ||
 		inForce(object) && !subject.Terminating && (protected(objects, subject.Name) || !selects(object, subject))
 }
 
-// wants says whether a baseline may come to govern the namespace: while it may, nothing is removed there.
+// wants reports whether a baseline may come to govern the namespace: while it may, nothing is removed there.
 func wants(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, object *v1alpha1.ClusterNetworkBaseline) bool {
 	return object.DeletionTimestamp == nil && object.Spec.Mode != v1alpha1.ModeAudit && selects(object, subject) && !protected(objects, subject.Name)
 }

@@ -14,13 +14,13 @@ type Rehearsal struct {
 	view *View
 }
 
-// Decide answers for one namespace. The answer is never to be carried out.
+// Decide decides about one namespace. The decision must never be carried out.
 func (r Rehearsal) Decide(subject Subject) Decision { return Decide(r.view, subject, Evidence{}) }
 
 // Rehearsals returns one for each baseline that is in Audit and can be carried out, by precedence.
 func (v *View) Rehearsals() []Rehearsal { return v.rehearsals }
 
-// Rehearsed says whether the baseline is in Audit and could be switched to Enforce as it is.
+// Rehearsed reports whether the baseline is in Audit and could be switched to Enforce as it is.
 func (c *Candidate) Rehearsed() bool {
 	return c.Baseline.Spec.Mode == v1alpha1.ModeAudit && !c.Deleting() && c.Accepted()
 }

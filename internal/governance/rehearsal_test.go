@@ -23,7 +23,7 @@ func TestWhatABaselineInAuditWouldDo(t *testing.T) {
 
 		wants map[string]answer // by the baseline in Audit
 	}{
-		"govern what nobody governs": {
+		"govern what no baseline governs": {
 			decision{baselines: baselines(auditing("a"))},
 			map[string]answer{"a": {Action: enforced, Governor: "a", Selecting: []string{"a"}}},
 		},

@@ -29,7 +29,7 @@ func TestWhenPoliciesAreRemoved(t *testing.T) {
 			baselines: baselines(enforcing("a").Selecting("environment", "production")), subject: labelled(nil, "a"), evidence: live,
 			want: release("a"),
 		},
-		"the baseline no longer selects the namespace, as a cache says": {
+		"the baseline no longer selects the namespace, according to a cache": {
 			baselines: baselines(elsewhere("a")), subject: owned("a"),
 			want: answer{Action: governance.Confirm, Owners: []string{"a"}},
 		},
@@ -37,7 +37,7 @@ func TestWhenPoliciesAreRemoved(t *testing.T) {
 			baselines: baselines(enforcing("a").Deleting()), subject: owned("a"), evidence: live,
 			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"a"}},
 		},
-		"the baseline is being deleted with deletionPolicy Delete, as a cache says": {
+		"the baseline is being deleted with deletionPolicy Delete, according to a cache": {
 			baselines: baselines(enforcing("a").Deleting()), subject: owned("a"),
 			want: answer{Action: governance.Confirm, Owners: []string{"a"}, Selecting: []string{"a"}},
 		},
@@ -49,11 +49,11 @@ func TestWhenPoliciesAreRemoved(t *testing.T) {
 			baselines: baselines(enforcing("a").Deleting()), subject: orphaned(), evidence: live,
 			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"a"}},
 		},
-		"and so do those beside others that carry it": {
+		"and so do those next to others that carry it": {
 			baselines: baselines(enforcing("a").Deleting(), elsewhere("b")), subject: orphaned("b"), evidence: live,
 			want: answer{Action: governance.Release, Owners: []string{"b", "a"}, Selecting: []string{"a"}},
 		},
-		"policies that lost their label, as a cache says": {
+		"policies that lost their label, according to a cache": {
 			baselines: baselines(enforcing("a").Deleting()), subject: orphaned(),
 			want: answer{Action: governance.Confirm, Owners: []string{"a"}, Selecting: []string{"a"}},
 		},
@@ -70,7 +70,7 @@ func TestWhenPoliciesAreRemoved(t *testing.T) {
 			baselines: baselines(elsewhere("a"), elsewhere("b").Mode(v1alpha1.ModeAudit)), subject: owned("a", "b"), evidence: live,
 			want: release("a"),
 		},
-		"another baseline is in Audit, which is no wish to govern": {
+		"another baseline is in Audit, which does not govern": {
 			baselines: baselines(elsewhere("a"), builder.Baseline("b").Mode(v1alpha1.ModeAudit)), subject: owned("a"), evidence: live,
 			want: answer{Action: governance.Release, Owners: []string{"a"}, Selecting: []string{"b"}},
 		},
@@ -91,7 +91,7 @@ func TestWhenPoliciesAreHeld(t *testing.T) {
 		"the baseline does not exist: absence is no evidence": {
 			subject: owned("a"), evidence: live, want: hold(v1alpha1.ReasonBaselineAbsent, "a"),
 		},
-		"the baseline does not exist, as a cache says": {subject: owned("a"), want: hold(v1alpha1.ReasonBaselineAbsent, "a")},
+		"the baseline does not exist, according to a cache": {subject: owned("a"), want: hold(v1alpha1.ReasonBaselineAbsent, "a")},
 		"the baseline does not exist, and others do": {
 			baselines: baselines(elsewhere("b")), subject: owned("a"), evidence: live, want: hold(v1alpha1.ReasonBaselineAbsent, "a"),
 		},
@@ -157,7 +157,7 @@ func TestWhenPoliciesAreHeld(t *testing.T) {
 		"the CRD is being deleted, and the baseline is gone already": {
 			subject: owned("a", "b"), evidence: crdTerminating, want: hold(v1alpha1.ReasonCRDTerminating, "a", "b"),
 		},
-		"the CRD is being deleted, as a cache says": {
+		"the CRD is being deleted, according to a cache": {
 			baselines: baselines(enforcing("a").Deleting()), subject: owned("a"), evidence: governance.Evidence{CRDTerminating: true},
 			want: answer{Action: governance.Hold, Owners: []string{"a"}, Reason: v1alpha1.ReasonCRDTerminating, Selecting: []string{"a"}},
 		},
@@ -187,7 +187,7 @@ func TestNamespacesThatAreBeingDeleted(t *testing.T) {
 	ignore := answer{Action: governance.Ignore}
 
 	run(t, map[string]decision{
-		"what isolates its pods, which may still run, is kept as it must be": {
+		"the policies that isolate its pods, which may still run, are kept in the desired state": {
 			baselines: baselines(enforcing("a")), subject: terminating("a"), evidence: live,
 			want: answer{Action: governance.Enforce, Governor: "a", Selecting: []string{"a"}},
 		},
@@ -232,11 +232,11 @@ func TestAHeldNamespaceIsExplainedInWords(t *testing.T) {
 			decision: decision{baselines: baselines(invalid("web")), subject: owned("web")},
 			want:     []string{`"web"`, "spec.environmentIsolation.scope", "SameTeam"},
 		},
-		"the other baseline that stands in the way": {
+		"the other baseline that prevents it": {
 			decision: decision{baselines: baselines(elsewhere("web"), builder.Baseline("new")), subject: owned("web")},
 			want:     []string{`"new"`, "about to govern"},
 		},
-		"policies that nobody can assign, with what to do": {
+		"policies that cannot be assigned to a baseline, with the fix": {
 			decision: decision{subject: orphaned()}, want: []string{"does not say which baseline", "delete it by hand"},
 		},
 		"a baseline in Audit": {
@@ -250,7 +250,7 @@ func TestAHeldNamespaceIsExplainedInWords(t *testing.T) {
 			message := test.decision.decide(live).Message
 			for _, want := range test.want {
 				if !strings.Contains(message, want) {
-					t.Errorf("%q does not say %q", message, want)
+					t.Errorf("%q does not contain %q", message, want)
 				}
 			}
 		})

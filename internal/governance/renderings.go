@@ -6,18 +6,21 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// maxRenderings bounds how many environments of one baseline are kept rendered. Most clusters have a handful; where every namespace
-// is an environment of its own, keeping them all would cost more memory than rendering them again costs time.
+// maxRenderings bounds how many environments of one baseline are cached. Most clusters have a
+// handful; if every namespace is an environment of its own, caching all of them would cost too much
+// memory, and rendering again is cheap.
 const maxRenderings = 64
 
-// renderings keeps the policies of a baseline by environment: nothing else of a namespace decides what they say.
+// renderings caches the policies of a baseline by environment: they depend on nothing else of a
+// namespace.
 type renderings struct {
 	mu            sync.Mutex
 	byEnvironment map[string][]policy.Desired
 }
 
-// Desired returns the policies that the baseline asks for in namespaces of an environment, "" for none. They are shared and name no
-// namespace: never change them. The baseline must be accepted.
+// Desired returns the desired policies of the baseline in namespaces of an environment, "" for
+// none. They are shared and have no namespace set: never change them. The baseline must be
+// accepted.
 func (c *Candidate) Desired(environment string) []policy.Desired {
 	c.rendered.mu.Lock()
 	defer c.rendered.mu.Unlock()
@@ -34,7 +37,8 @@ func (c *Candidate) Desired(environment string) []policy.Desired {
 	return desired
 }
 
-// Environment returns the environment of a namespace with these labels, as the baseline sees it; "" for none.
+// Environment returns the environment of a namespace with these labels under the baseline; "" for
+// none.
 func (c *Candidate) Environment(labels map[string]string) string {
 	return policy.Environment(&c.Baseline.Spec, labels)
 }

@@ -7,11 +7,12 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// standing is what a baseline has to do with a namespace. It decides about releases and about hand-overs alike.
+// standing is the relation of a baseline to a namespace. It decides both releases and hand-overs.
 type standing int
 
 const (
-	// unsure: it cannot be known. What was made for the baseline stays, and passes to no baseline of lower precedence.
+	// unsure: not known. Policies made for the baseline stay, and pass to no baseline of lower
+	// precedence.
 	unsure standing = iota
 	// governs: its policies may be written there.
 	governs
@@ -37,8 +38,8 @@ func (v *View) standOf(name string, subject Subject) answer {
 	}}
 }
 
-// stand returns the standing of a baseline. Absence, a spec that is not accepted and Audit are no word of the baseline's own: they look
-// the same after a mistake, a rollback or a restored backup.
+// stand returns the standing of a baseline. A missing baseline, a rejected spec and Audit release
+// nothing: each may be the result of a mistake, a rollback or a restored backup.
 func (v *View) stand(candidate *Candidate, subject Subject) answer {
 	name := candidate.Baseline.Name
 	switch {
@@ -55,7 +56,8 @@ func (v *View) stand(candidate *Candidate, subject Subject) answer {
 	case !candidate.selects(subject.Namespace):
 		return v.givenUp(subject, true)
 	case !candidate.FinalizerInPlace() && !slices.Contains(subject.Owners, name):
-		// The finalizer must come before the first policy only: while it is put back, what is there is kept in place.
+		// The finalizer is only required before the first policy: while it is being restored,
+		// existing policies are kept in place.
 		return answer{claim: claim{v1alpha1.ReasonFinalizerMissing, fmt.Sprintf("baseline %q is about to govern the namespace", name)}}
 	}
 	return answer{standing: governs}

@@ -20,7 +20,8 @@ const (
 	saysNoWord             // it looks as it does after a mistake, a rollback or a restored backup
 )
 
-// owner is the baseline "owner", in one of the states in which it can be while its policies lie in the namespace shop.
+// owner is the baseline "owner", in one of the states in which it can be while its policies exist
+// in the namespace shop.
 type owner struct {
 	baseline   *builder.BaselineBuilder // nil: it does not exist
 	word       word
@@ -36,7 +37,7 @@ func owners() map[string]owner {
 	return map[string]owner{
 		"that enforces":                          {enforcing("owner"), keepsIt, false, ""},
 		"that enforces and retains":              {retaining(), keepsIt, false, ""},
-		"whose finalizer is being put back":      {builder.Baseline("owner"), keepsIt, false, ""},
+		"whose finalizer is being restored":      {builder.Baseline("owner"), keepsIt, false, ""},
 		"that no longer selects the namespace":   {elsewhere("owner"), givesItUp, true, ""},
 		"that selects elsewhere, unfinalized":    {builder.Baseline("owner").Excluding("shop"), givesItUp, true, ""},
 		"that retains and selects elsewhere":     {retaining().Excluding("shop"), givesItUp, true, ""},
@@ -97,7 +98,8 @@ func (o owner) held(governor string) outcome {
 	return outcome{Action: governance.Hold, Governor: governor, Owners: []string{"owner"}, Reason: o.reason}
 }
 
-// What lies in a namespace passes to a baseline of lower precedence, and is released, on the same word of the owner, and on no other.
+// Policies pass to a baseline of lower precedence, and are released, under the same conditions of
+// the owner, and under no others.
 func TestWhoMayTakeOverFromWhom(t *testing.T) {
 	t.Parallel()
 	enforce := func(governor string) outcome { return outcome{Action: governance.Enforce, Governor: governor} }
@@ -120,7 +122,7 @@ func TestWhoMayTakeOverFromWhom(t *testing.T) {
 			higher := map[string]*builder.BaselineBuilder{
 				"a higher priority": enforcing("other").Priority(6), "an equal priority and an earlier name": enforcing("another").Priority(5),
 			}
-			if owner.baseline == nil { // nobody knows what its priority was
+			if owner.baseline == nil { // its priority is not known
 				lower["a high priority"] = enforcing("other").Priority(6)
 				higher = nil
 			}
@@ -162,7 +164,8 @@ func TestWhoMayTakeOverFromWhom(t *testing.T) {
 	}
 }
 
-// Where no policy of a baseline lies, there is nothing that another could take from it: what comes only adds.
+// Where no policy of a baseline exists, there is nothing that another could take from it: writes
+// only add.
 func TestABaselineKeepsNobodyOutWhereItOwnsNothing(t *testing.T) {
 	t.Parallel()
 	for name, owner := range owners() {

@@ -2,14 +2,16 @@ package ledger
 
 import "time"
 
-// Arrived notes when a new namespace was first seen. It is remembered until the namespace is no longer Pending or Failed.
+// Arrived records when a new namespace was first seen. The time is kept until the namespace is no
+// longer Pending or Failed.
 func (l *Ledger) Arrived(namespace string, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.arrivals[namespace] = at
 }
 
-// Arrival returns when a namespace that is not protected yet was first seen; false if it is protected, or was there at the start.
+// Arrival returns when a namespace that is not protected yet was first seen; false if it is
+// protected, or existed at startup.
 func (l *Ledger) Arrival(namespace string) (time.Time, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -20,6 +22,6 @@ func (l *Ledger) Arrival(namespace string) (time.Time, bool) {
 func (l *Ledger) dropArrival(namespace string) {
 	delete(l.arrivals, namespace)
 	if len(l.arrivals) == 0 {
-		l.arrivals = map[string]time.Time{} // a map never gives memory back
+		l.arrivals = map[string]time.Time{} // a map never releases memory
 	}
 }

@@ -21,15 +21,15 @@ func TestAnArrivalIsRememberedUntilTheNamespaceIsProtected(t *testing.T) {
 		then func(*notebook)
 		want bool
 	}{
-		"at once":                    {then: func(*notebook) {}, want: true},
-		"while it is expected":       {then: func(n *notebook) { n.Expect("shop", synced("default")) }, want: true},
-		"while it is pending":        {then: put(pending("default", noon)), want: true},
-		"while it fails":             {then: put(failed("default", "Forbidden", "no")), want: true},
-		"once it is protected":       {then: put(synced("default"))},
-		"once it is held":            {then: put(held("default", "BaselineInAudit", ""))},
-		"once nobody governs it":     {then: put(ledger.Record{})},
-		"once it is gone":            {then: func(n *notebook) { n.Forget("shop", n.Round()) }},
-		"after another is protected": {then: func(n *notebook) { n.put("other", synced("default")) }, want: true},
+		"immediately":                 {then: func(*notebook) {}, want: true},
+		"while it is expected":        {then: func(n *notebook) { n.Expect("shop", synced("default")) }, want: true},
+		"while it is pending":         {then: put(pending("default", noon)), want: true},
+		"while it fails":              {then: put(failed("default", "Forbidden", "no")), want: true},
+		"once it is protected":        {then: put(synced("default"))},
+		"once it is held":             {then: put(held("default", "BaselineInAudit", ""))},
+		"once no baseline governs it": {then: put(ledger.Record{})},
+		"once it is gone":             {then: func(n *notebook) { n.Forget("shop", n.Round()) }},
+		"after another is protected":  {then: func(n *notebook) { n.put("other", synced("default")) }, want: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -89,12 +89,12 @@ func TestWhatIsHeldForNobodyIsCounted(t *testing.T) {
 		want      int
 		wantFirst string
 	}{
-		"none":                        {act: func(n *notebook) { n.put("a", held("default", "BaselineInAudit", "")) }},
-		"one":                         {act: func(n *notebook) { n.put("a", unowned) }, want: 1, wantFirst: "a"},
-		"of several the first":        {act: func(n *notebook) { n.put("b", unowned); n.put("a", unowned); n.put("c", unowned) }, want: 3, wantFirst: "a"},
-		"not one that is put right":   {act: func(n *notebook) { n.put("a", unowned); n.put("a", synced("default")) }},
-		"not one that is gone":        {act: func(n *notebook) { n.put("a", unowned); n.Forget("a", n.Round()) }},
-		"not one that nobody governs": {act: func(n *notebook) { n.put("a", ledger.Record{}) }},
+		"none":                             {act: func(n *notebook) { n.put("a", held("default", "BaselineInAudit", "")) }},
+		"one":                              {act: func(n *notebook) { n.put("a", unowned) }, want: 1, wantFirst: "a"},
+		"of several the first":             {act: func(n *notebook) { n.put("b", unowned); n.put("a", unowned); n.put("c", unowned) }, want: 3, wantFirst: "a"},
+		"not one that is restored":         {act: func(n *notebook) { n.put("a", unowned); n.put("a", synced("default")) }},
+		"not one that is gone":             {act: func(n *notebook) { n.put("a", unowned); n.Forget("a", n.Round()) }},
+		"not one that no baseline governs": {act: func(n *notebook) { n.put("a", ledger.Record{}) }},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestHowManyFailForAReason(t *testing.T) {
 	}
 }
 
-// What others can create without end must leave nothing behind.
+// Objects that other clients can create without limit must leave nothing behind.
 func TestNothingIsToldOfBaselinesThatAreGone(t *testing.T) {
 	t.Parallel()
 	n := newNotebook()
@@ -137,6 +137,6 @@ func TestNothingIsToldOfBaselinesThatAreGone(t *testing.T) {
 		t.Errorf("%d were notified, want none", len(got))
 	}
 	if enforced, released := n.told("gone-1"); enforced != "" || released != "" {
-		t.Errorf("told are %q and %q, want nothing", enforced, released)
+		t.Errorf("reported are %q and %q, want nothing", enforced, released)
 	}
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
-// Every worker owns some namespaces, as the queue sees to it that no two reconcile the same; readers and rounds come in between.
+// Every worker owns some namespaces, since the queue never lets two reconcile the same one; readers
+// and rounds interleave.
 func TestConcurrentWorkersLoseNothing(t *testing.T) {
 	t.Parallel()
 	const workers, perWorker, rounds = 8, 10, 20
@@ -80,6 +81,6 @@ func TestConcurrentWorkersLoseNothing(t *testing.T) {
 		t.Errorf("enforced tells of %q, want %q", enforced, want)
 	}
 	if notifications.Load() == 0 {
-		t.Error("nobody was notified")
+		t.Error("no baseline was notified")
 	}
 }

@@ -1,5 +1,6 @@
-// Package ledger owns what is known about every namespace after its last reconcile, and the sums of it for every baseline. It is
-// what status and metrics read. It knows nothing of the cluster: what it holds was told to it, and is lost and rebuilt at each start.
+// Package ledger holds the outcome of the last reconcile of every namespace, and the sums for every
+// baseline. Status and metrics are read from it. It has no access to the cluster: its contents come
+// from the reconcilers, and are rebuilt after each start.
 package ledger
 
 import (
@@ -12,19 +13,21 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// State is where a namespace stands.
+// State is the state of a namespace.
 type State string
 
 const (
-	// Unmanaged says that no baseline governs the namespace and no policy of ours is there.
+	// Unmanaged means that no baseline governs the namespace and no policy of ours exists there.
 	Unmanaged State = ""
-	// Synced says that the namespace has exactly the policies it must have.
+	// Synced means that the namespace has exactly the desired policies.
 	Synced State = "synced"
-	// Pending says that the namespace is being worked on, or retried after a failure that passes by itself.
+	// Pending means that the namespace is being worked on, or retried after a failure that resolves
+	// on its own.
 	Pending State = "pending"
-	// Failed says that the namespace refuses its policies for a reason that does not pass by itself.
+	// Failed means that policies of the namespace cannot be written for a reason that does not
+	// resolve on its own.
 	Failed State = "failed"
-	// Held says that policies of ours are left untouched.
+	// Held means that policies of ours are left untouched.
 	Held State = "held"
 	// Releasing means that no baseline governs the namespace any more, and that the removal of its policies is refused.
 	Releasing State = "releasing"
@@ -39,24 +42,28 @@ type Record struct {
 	// Generation and UID are those of the governing baseline.
 	Generation int64
 	UID        types.UID
-	// NamespaceUID is that of the namespace itself: one that was created again under its name is another.
+	// NamespaceUID is that of the namespace itself: a namespace that is created again under its
+	// name has another.
 	NamespaceUID types.UID
 	// Environment is the namespace's environment; "" for none.
 	Environment string
 	State       State
-	// Reached says that the namespace has been Synced since this was first asked for. The ledger itself keeps it.
+	// Reached means that the namespace has been Synced since it got its current target. The ledger
+	// maintains it.
 	Reached bool
-	// Reason and Message say why the namespace is Pending, Failed, Held or Contested.
+	// Reason and Message explain why the namespace is Pending, Failed, Held or Contested.
 	Reason, Message string
-	// Contested says that somebody keeps changing the policies, although they are put back each time.
+	// Contested means that another client keeps changing the policies, although they are restored each time.
 	Contested bool
 	// Since is when the namespace became Pending; it is kept while it stays so.
 	Since time.Time
-	// LeavingSince is when the baseline was first seen not to select the namespace any more, while that is not yet acted on.
+	// LeavingSince is when the baseline was first seen to no longer select the namespace, as long
+	// as its policies have not been released.
 	LeavingSince time.Time
-	// Selecting names the baselines that select the namespace, whoever governs it.
+	// Selecting names the baselines that select the namespace, whether they govern it or not.
 	Selecting []string
-	// Rehearsed says what baselines in Audit would do here if they enforced; those that would do nothing are left out.
+	// Rehearsed lists what baselines in Audit would do here if they enforced, without those that
+	// would do nothing.
 	Rehearsed []Rehearsed
 }
 
@@ -66,31 +73,32 @@ type Rehearsed struct {
 	Effect   Effect
 }
 
-// Effect is what becomes of the policies of a namespace.
+// Effect is what a baseline in Audit would do to the policies of a namespace.
 type Effect string
 
 const (
-	// Create says that no policy of ours is there, and that there would be.
+	// Create means that no policy of ours exists there, and that some would be created.
 	Create Effect = "create"
-	// Change says that policies would be added to others, altered, taken over from another baseline, or some of them removed.
+	// Change means that policies would be added to others, altered, taken over from another baseline, or some of them removed.
 	Change Effect = "change"
-	// Leave says that everything is as the baseline asks for.
+	// Leave means that the policies are in the desired state.
 	Leave Effect = "leave"
-	// Remove says that all policies made for the baseline would go, because it does not select the namespace any more.
+	// Remove means that all policies made for the baseline would go, because it does not select the namespace any more.
 	Remove Effect = "remove"
 )
 
-// SameTarget says whether two records ask for the same policies in the namespace.
+// SameTarget reports whether two records have the same desired policies.
 func (r Record) SameTarget(other Record) bool {
 	return r.SameGovernor(other) && r.Generation == other.Generation && r.Environment == other.Environment
 }
 
-// SameGovernor reports whether two records are of one namespace under one baseline, whatever that asks for.
+// SameGovernor reports whether two records are of one namespace under one baseline, whatever its
+// spec.
 func (r Record) SameGovernor(other Record) bool {
 	return r.Baseline == other.Baseline && r.UID == other.UID && r.NamespaceUID == other.NamespaceUID
 }
 
-// needsAttention says whether a record has something for a human to read.
+// needsAttention reports whether a record belongs in the status for a human to read.
 func (r Record) needsAttention() bool {
 	return r.State == Failed || r.State == Pending || r.State == Releasing || r.Contested
 }
@@ -102,8 +110,8 @@ type Ledger struct {
 	mu       sync.Mutex
 	records  map[string]*Record
 	failed   map[string]int       // namespaces by reason
-	unowned  map[string]struct{}  // namespaces held for no baseline: nobody knows whose the policies are
-	arrivals map[string]time.Time // when namespaces were first seen that are not protected yet
+	unowned  map[string]struct{}  // namespaces held for policies whose baseline is not known
+	arrivals map[string]time.Time // when namespaces that are not protected yet were first seen
 	sums     map[string]*sum
 	round    uint64
 	awaited  map[string]struct{} // namespaces not yet seen in this round; nil before the first round
@@ -113,16 +121,17 @@ type Ledger struct {
 	released map[string]*Tally
 }
 
-// Version identifies what of a baseline decides about namespaces.
+// Version identifies the state of a baseline that decisions about namespaces depend on.
 type Version struct {
 	UID        types.UID
 	Generation int64
-	// Finalized says that it has its finalizer. Gaining it changes no generation, and yet makes the baseline govern.
+	// Finalized means that it has its finalizer. Gaining it does not change the generation, but
+	// makes the baseline govern.
 	Finalized bool
 }
 
-// New returns an empty ledger. It calls changed, with the name of a baseline, whenever what it says about that baseline may have
-// changed; changed must be quick and must not call back.
+// New returns an empty ledger. It calls changed, with the name of a baseline, whenever the summary
+// of that baseline may have changed; changed must be quick and must not call back.
 func New(changed func(baseline string)) *Ledger {
 	return &Ledger{
 		changed:  changed,
@@ -137,16 +146,17 @@ func New(changed func(baseline string)) *Ledger {
 	}
 }
 
-// Observation says in which version a baseline exists, or that it is gone.
+// Observation is the version of a baseline that exists, or the fact that it is gone.
 type Observation struct {
 	Name string
 	// Version is nil if the baseline is gone.
 	Version *Version
 }
 
-// Begin opens a round: something changed that can concern every namespace, such as the baselines observed. Until each of the given
-// namespaces has been recorded by a reconcile that began afterwards, what the ledger says is incomplete. A new version and its round
-// become visible together: in between, the counts of the old version would pass for those of the new one.
+// Begin opens a round after a change that can affect every namespace, such as the observed
+// baselines. Until each of the given namespaces has been recorded by a reconcile that began
+// afterwards, the ledger is incomplete. A new version and its round become visible together:
+// otherwise the counts of the old version would be taken for those of the new one.
 func (l *Ledger) Begin(namespaces []string, now time.Time, observed ...Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -162,7 +172,7 @@ func (l *Ledger) Begin(namespaces []string, now time.Time, observed ...Observati
 	l.notifyAll()
 }
 
-// Observe tells the ledger of baselines before the first round, which is about all of them.
+// Observe records baselines before the first round, which covers all of them.
 func (l *Ledger) Observe(observed ...Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,7 +191,7 @@ func (l *Ledger) observe(observed []Observation) {
 	}
 }
 
-// Round returns the current round. A reconcile reads it before anything else and gives it to Record at its end.
+// Round returns the current round. A reconcile reads it first and passes it to Record at its end.
 func (l *Ledger) Round() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,7 +223,8 @@ func (l *Ledger) Awaited(namespace string) bool {
 	return awaited
 }
 
-// Expect records a namespace as Pending before the first attempt to protect it, which may take long. No round ends by that.
+// Expect records a namespace as Pending before the first attempt to protect it, which may take
+// long. It does not complete a round.
 func (l *Ledger) Expect(namespace string, record Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -251,7 +262,7 @@ func (l *Ledger) put(namespace string, record Record, arrived bool) {
 	}
 }
 
-// follow takes over from the record before what is still so.
+// follow keeps what still holds of the previous record.
 func (r *Record) follow(old *Record) {
 	r.Reached = r.Reached || old.Reached && old.SameTarget(*r)
 	if r.State == Pending && old.State == Pending && !old.Since.IsZero() {
@@ -259,7 +270,7 @@ func (r *Record) follow(old *Record) {
 	}
 }
 
-// Forget drops a namespace that a reconcile begun in the given round has found gone.
+// Forget drops a namespace that a reconcile, begun in the given round, did not find.
 func (l *Ledger) Forget(namespace string, round uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -275,7 +286,7 @@ func (l *Ledger) Forget(namespace string, round uint64) {
 	}
 }
 
-// arrive ticks a namespace off the list of those awaited in this round, and says whether it was on it.
+// arrive marks a namespace as seen in this round, and reports whether it was awaited.
 func (l *Ledger) arrive(namespace string, round uint64) bool {
 	if round < l.round {
 		return false
@@ -291,7 +302,7 @@ func (l *Ledger) arrive(namespace string, round uint64) bool {
 	return true
 }
 
-// replace takes the old record out of the sums and puts the new one in; nil stands for none.
+// replace subtracts the old record from the sums and adds the new one; nil means none.
 func (l *Ledger) replace(namespace string, old, record *Record) {
 	if old != nil {
 		l.add(namespace, old, -1)
@@ -304,7 +315,8 @@ func (l *Ledger) replace(namespace string, old, record *Record) {
 	}
 }
 
-// prune drops the sums that a record has left empty, so that names which are no longer used, forged ones too, do not pile up.
+// prune drops the sums that a record has left empty, so that names which are no longer used,
+// including forged ones, do not accumulate.
 func (l *Ledger) prune(old *Record) {
 	for _, name := range old.concerned() {
 		if s, ok := l.sums[name]; ok && s.counts == (v1alpha1.NamespaceCounts{}) && s.audit == (v1alpha1.AuditCounts{}) {
@@ -340,7 +352,7 @@ func (l *Ledger) add(namespace string, record *Record, sign int32) {
 	}
 }
 
-// concerned returns the baselines that a record says something about, "" and duplicates among them.
+// concerned returns the baselines that a record affects, possibly with "" and duplicates.
 func (r Record) concerned() []string {
 	names := append(slices.Clone(r.Selecting), r.Baseline)
 	names = append(names, r.AlsoHeld...)
@@ -385,7 +397,8 @@ func (l *Ledger) notify(records ...*Record) {
 	}
 }
 
-// notifyAwaiting tells the governing baseline of a record that a round has come one namespace further.
+// notifyAwaiting notifies the governing baseline of a record that one more namespace has been seen
+// in this round.
 func (l *Ledger) notifyAwaiting(record Record) {
 	if record.Baseline != "" {
 		l.changed(record.Baseline)

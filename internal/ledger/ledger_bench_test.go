@@ -88,8 +88,9 @@ func BenchmarkTotals(b *testing.B) {
 	}
 }
 
-// How long workers wait while a baseline is summed up, when all its namespaces fail: they are looked at once and not sorted. The bound is a
-// duration, so it is for a benchmark; the test counts what sorting would allocate.
+// How long workers wait while a baseline is summed up, when all its namespaces fail: one pass looks
+// at them without sorting. The bound is a duration, so it is for a benchmark; the test counts what
+// sorting would allocate.
 func BenchmarkSummarizeFailing(b *testing.B) {
 	const bound = time.Millisecond
 	l := filled(10_000)

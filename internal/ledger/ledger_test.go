@@ -14,7 +14,7 @@ import (
 // noon is when tests begin.
 var noon = time.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC)
 
-// notebook is a ledger that writes down whom it notified.
+// notebook is a ledger that writes down which baselines it notified.
 type notebook struct {
 	*ledger.Ledger
 	notified []string
@@ -26,7 +26,7 @@ func newNotebook() *notebook {
 	return n
 }
 
-// take returns who was notified since the last call, sorted, with those who were notified twice twice.
+// take returns the baselines notified since the last call, sorted, with duplicates.
 func (n *notebook) take() []string {
 	taken := n.notified
 	n.notified = nil
@@ -39,7 +39,7 @@ func (n *notebook) put(namespace string, record ledger.Record) {
 	n.Record(namespace, n.Round(), record)
 }
 
-// synced is a namespace that a baseline selects, governs and has brought to what it must be.
+// synced is a namespace that a baseline selects and governs, in the desired state.
 func synced(baseline string) ledger.Record {
 	return ledger.Record{Baseline: baseline, State: ledger.Synced, Environment: "production", Selecting: []string{baseline}}
 }
@@ -53,7 +53,7 @@ func pending(baseline string, since time.Time) ledger.Record {
 
 func TestARoundIsCompleteWhenEveryNamespaceWasSeen(t *testing.T) {
 	t.Parallel()
-	// Each step says what happens; want is what is awaited afterwards, and whether that is complete.
+	// Each step is an event; want is what is awaited afterwards, and whether that is complete.
 	type want struct {
 		awaited  int
 		complete bool
@@ -83,12 +83,12 @@ func TestARoundIsCompleteWhenEveryNamespaceWasSeen(t *testing.T) {
 	}{
 		"before the first round nothing is complete":            {want: want{0, false}},
 		"a record before the first round completes nothing":     {steps: []func(*notebook){put("a")}, want: want{0, false}},
-		"a round without namespaces is complete at once":        {steps: []func(*notebook){begin()}, want: want{0, true}},
+		"a round without namespaces is complete immediately":    {steps: []func(*notebook){begin()}, want: want{0, true}},
 		"a round that has begun awaits its namespaces":          {steps: []func(*notebook){begin("a", "b")}, want: want{2, false}},
 		"a namespace that was recorded is ticked off":           {steps: []func(*notebook){begin("a", "b"), put("a")}, want: want{1, false}},
 		"a namespace counts once, however often it is recorded": {steps: []func(*notebook){begin("a", "b"), put("a"), put("a")}, want: want{1, false}},
 		"all namespaces": {steps: []func(*notebook){begin("a", "b"), put("a"), put("b")}, want: want{0, true}},
-		"a namespace that nobody awaits does not count":                     {steps: []func(*notebook){begin("a"), put("b")}, want: want{1, false}},
+		"a namespace that is not awaited does not count":                    {steps: []func(*notebook){begin("a"), put("b")}, want: want{1, false}},
 		"a reconcile that began before the round does not tick off":         {steps: []func(*notebook){begin("a"), begin("a"), late("a")}, want: want{1, false}},
 		"a reconcile that began within the round ticks off afterwards":      {steps: []func(*notebook){begin("a"), begin("a"), late("a"), put("a")}, want: want{0, true}},
 		"a namespace that is gone is ticked off":                            {steps: []func(*notebook){begin("a", "b"), put("a"), forget("b")}, want: want{0, true}},
@@ -115,7 +115,8 @@ func TestARoundIsCompleteWhenEveryNamespaceWasSeen(t *testing.T) {
 	}
 }
 
-// In between, the counts of the old version would pass for those of the new one, and the baseline for Ready.
+// Otherwise the counts of the old version would be taken for those of the new one, and the baseline
+// for Ready.
 func TestANewVersionAndItsRoundBecomeVisibleTogether(t *testing.T) {
 	t.Parallel()
 	first, second := ledger.Version{UID: "u", Generation: 1}, ledger.Version{UID: "u", Generation: 2}
@@ -184,15 +185,15 @@ func TestSinceIsKeptWhilePending(t *testing.T) {
 		records []ledger.Record
 		want    time.Time
 	}{
-		"the first time, it is what the record says":  {records: []ledger.Record{pending("default", noon)}, want: noon},
-		"it is kept while the namespace stays so":     {records: []ledger.Record{pending("default", noon), pending("default", later)}, want: noon},
-		"it is kept when the reason changes":          {records: []ledger.Record{pending("default", noon), {Baseline: "default", State: ledger.Pending, Reason: "Conflict", Since: later}}, want: noon},
-		"it is kept when the baseline changes":        {records: []ledger.Record{pending("default", noon), other}, want: noon},
-		"after having been synced it begins anew":     {records: []ledger.Record{pending("default", noon), synced("default"), pending("default", later)}, want: later},
-		"after having failed it begins anew":          {records: []ledger.Record{pending("default", noon), failed, pending("default", later)}, want: later},
-		"what is not pending has none":                {records: []ledger.Record{pending("default", noon), synced("default")}},
-		"what has failed does not inherit it either":  {records: []ledger.Record{pending("default", noon), failed}},
-		"another namespace's does not count for this": {records: []ledger.Record{pending("default", later)}, want: later},
+		"the first time, it is the time of the record": {records: []ledger.Record{pending("default", noon)}, want: noon},
+		"it is kept while the namespace stays so":      {records: []ledger.Record{pending("default", noon), pending("default", later)}, want: noon},
+		"it is kept when the reason changes":           {records: []ledger.Record{pending("default", noon), {Baseline: "default", State: ledger.Pending, Reason: "Conflict", Since: later}}, want: noon},
+		"it is kept when the baseline changes":         {records: []ledger.Record{pending("default", noon), other}, want: noon},
+		"after having been synced it begins anew":      {records: []ledger.Record{pending("default", noon), synced("default"), pending("default", later)}, want: later},
+		"after having failed it begins anew":           {records: []ledger.Record{pending("default", noon), failed, pending("default", later)}, want: later},
+		"what is not pending has none":                 {records: []ledger.Record{pending("default", noon), synced("default")}},
+		"what has failed does not inherit it either":   {records: []ledger.Record{pending("default", noon), failed}},
+		"another namespace's does not count for this":  {records: []ledger.Record{pending("default", later)}, want: later},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -229,11 +230,11 @@ func TestWhoIsNotified(t *testing.T) {
 		"the governing baseline of a new record, once":         {after: synced("default"), want: []string{"default"}},
 		"every baseline that selects it too":                   {after: overridden, want: []string{"high", "low"}},
 		"the one that a held namespace's policies are made of": {after: ledger.Record{Baseline: "gone", State: ledger.Held}, want: []string{"gone"}},
-		"nobody for a namespace that is none of our business":  {after: ledger.Record{}},
-		"nobody when nothing has changed":                      {before: []ledger.Record{overridden}, after: overridden},
-		"nobody when only the time of another failure passes":  {before: []ledger.Record{pending("default", noon)}, after: pending("default", noon.Add(time.Second))},
+		"none for a namespace that is not managed":             {after: ledger.Record{}},
+		"none when nothing has changed":                        {before: []ledger.Record{overridden}, after: overridden},
+		"none when only the time of another failure passes":    {before: []ledger.Record{pending("default", noon)}, after: pending("default", noon.Add(time.Second))},
 		"old and new, when the governor changes":               {before: []ledger.Record{synced("default")}, after: synced("other"), want: []string{"default", "other"}},
-		"the old one, when nobody governs it any more":         {before: []ledger.Record{synced("default")}, after: ledger.Record{}, want: []string{"default"}},
+		"the old one, when it is no longer governed":           {before: []ledger.Record{synced("default")}, after: ledger.Record{}, want: []string{"default"}},
 		"one that selected it, when it no longer does":         {before: []ledger.Record{overridden}, after: synced("high"), want: []string{"high", "low"}},
 		"one in Audit, of what it would do":                    {before: []ledger.Record{synced("default")}, after: rehearsed(ledger.Change), want: []string{"default", "next"}},
 		"one in Audit, when it would do something else":        {before: []ledger.Record{rehearsed(ledger.Change)}, after: rehearsed(ledger.Leave), want: []string{"default", "next"}},
@@ -247,7 +248,7 @@ func TestWhoIsNotified(t *testing.T) {
 		"when it begins to leave":                              {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.LeavingSince = noon }), want: []string{"default"}},
 		"every owner of what a held namespace keeps":           {after: ledger.Record{Baseline: "a", AlsoHeld: []string{"c", "b"}, State: ledger.Held}, want: []string{"a", "b", "c"}},
 		"one that no longer owns anything there":               {before: []ledger.Record{{Baseline: "a", AlsoHeld: []string{"b"}, State: ledger.Held}}, after: ledger.Record{Baseline: "a", State: ledger.Held}, want: []string{"a", "b"}},
-		"nobody of what is held for nobody":                    {after: ledger.Record{State: ledger.Held, Reason: "OwnerUnknown"}},
+		"none of what is held for an unknown baseline":         {after: ledger.Record{State: ledger.Held, Reason: "OwnerUnknown"}},
 		"when it becomes contested":                            {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.Contested = true }), want: []string{"default"}},
 	}
 	for name, test := range tests {
@@ -304,7 +305,7 @@ func TestARoundNotifiesEveryBaselineAtItsBeginAndEnd(t *testing.T) {
 	}
 	n.put("two", ledger.Record{})
 	if got := n.take(); len(got) > 0 {
-		t.Errorf("for a namespace of nobody, half-way, %v were notified; want none", got)
+		t.Errorf("for a namespace without a baseline, half-way, %v were notified; want none", got)
 	}
 	n.put("three", ledger.Record{})
 	if diff := cmp.Diff([]string{"a", "b"}, n.take()); diff != "" {

@@ -290,11 +290,11 @@ func walk(t *testing.T, random *rand.Rand, steps int) {
 				t.Fatalf("step %d, baseline %s: -want +got:\n%s", i, baseline, gocmp.Diff(want, got))
 			}
 			if told && !slices.Contains(notified, baseline) && !reflect.DeepEqual(substance(earlier), substance(got)) {
-				t.Fatalf("step %d: baseline %s was not told of (-old +new):\n%s", i, baseline, gocmp.Diff(substance(earlier), substance(got)))
+				t.Fatalf("step %d: baseline %s was not notified of (-old +new):\n%s", i, baseline, gocmp.Diff(substance(earlier), substance(got)))
 			}
 			_, exists := m.observed[baseline]
 			if exists && earlier.Complete() != got.Complete() && !slices.Contains(notified, baseline) {
-				t.Fatalf("step %d: baseline %s was not told that complete is now %t", i, baseline, got.Complete())
+				t.Fatalf("step %d: baseline %s was not notified that complete is now %t", i, baseline, got.Complete())
 			}
 			if got.Complete() && !earlier.Complete() {
 				completed++
@@ -308,7 +308,7 @@ func walk(t *testing.T, random *rand.Rand, steps int) {
 	}
 }
 
-// step does one random thing, and says whether whoever is concerned must be told.
+// step does one random thing, and reports whether the affected baselines must be notified.
 func step(random *rand.Rand, n *notebook, m *model, namespaces []string, now time.Time) (told bool) {
 	switch namespace := oneOf(random, namespaces); random.IntN(22) {
 	case 0:
@@ -335,7 +335,7 @@ func step(random *rand.Rand, n *notebook, m *model, namespaces []string, now tim
 		delete(m.observed, baseline)
 		return false
 	case 6, 7:
-		record := randomRecord(random, now) // also a Held one: to close what lies there may take long too
+		record := randomRecord(random, now) // also a Held one: to close existing policies may take long too
 		record.Since = now
 		n.Expect(namespace, record)
 		m.expect(namespace, record)
@@ -358,7 +358,7 @@ func compareTotals(t *testing.T, i int, n *notebook, m *model) {
 	t.Helper()
 	wantCount, wantFirst := m.unowned()
 	if count, first, _ := n.Unowned(); count != wantCount || first != wantFirst {
-		t.Fatalf("step %d: %d namespaces are held for nobody, first %q; want %d and %q", i, count, first, wantCount, wantFirst)
+		t.Fatalf("step %d: %d namespaces are held for no baseline, first %q; want %d and %q", i, count, first, wantCount, wantFirst)
 	}
 	want, wantContested := m.totals()
 	got, gotContested := totals(n.Ledger)

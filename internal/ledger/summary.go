@@ -9,7 +9,7 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// Summary is what the ledger says about one baseline at one moment.
+// Summary is a snapshot of the ledger for one baseline.
 type Summary struct {
 	// Observed is the version of the baseline that the namespaces were brought to, or are being brought to.
 	Observed Version
@@ -32,19 +32,20 @@ type Summary struct {
 	// Contested is how many namespaces are contested, and FirstContested the first of them by name.
 	Contested      int
 	FirstContested string
-	// FirstHeld is the first held namespace by name, and HeldMessage says why it is held.
+	// FirstHeld is the first held namespace by name, and HeldMessage is why it is held.
 	FirstHeld, HeldMessage string
 }
 
-// Complete says whether every namespace has been seen since the last change.
+// Complete reports whether every namespace has been seen since the last change.
 func (s *Summary) Complete() bool { return s.Round > 0 && s.Awaited == 0 }
 
-// sum is kept for each baseline and changed with each record, so that reading it costs the same for any number of namespaces.
+// sum is kept for each baseline and updated with each record, so that reading it costs the same for
+// any number of namespaces.
 type sum struct {
 	counts       v1alpha1.NamespaceCounts
 	audit        v1alpha1.AuditCounts
 	environments map[string]int32
-	attention    map[string]*Record // of the namespaces whose record says needsAttention
+	attention    map[string]*Record // of the namespaces that need attention
 	held         map[string]struct{}
 	contested    int
 }
@@ -124,7 +125,7 @@ func mark(set map[string]struct{}, namespace string, sign int32) {
 	}
 }
 
-// Summarize returns what the ledger says about a baseline.
+// Summarize returns the summary of a baseline.
 func (l *Ledger) Summarize(baseline string) Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -165,7 +166,8 @@ func (l *Ledger) Unowned() (count int, first, why string) {
 	return len(l.unowned), first, why
 }
 
-// addAttention goes over what needs attention once and keeps the most urgent: the lock is held meanwhile, and every worker waits.
+// addAttention finds the most urgent records in one pass: it holds the lock, and every worker
+// waits.
 func (s *sum) addAttention(summary *Summary) {
 	var top []entry
 	for namespace, record := range s.attention {
@@ -198,20 +200,21 @@ func byUrgency(a, b entry) int {
 	)
 }
 
-// keepFirst puts an item into a sorted list of at most limit items, the last of which falls off.
+// keepFirst inserts an item into a sorted list of at most limit items, and drops the last one
+// beyond that.
 func keepFirst[T any](list []T, item T, limit int, compare func(a, b T) int) []T {
 	if len(list) == limit && compare(item, list[limit-1]) >= 0 {
 		return list
 	}
 	if list == nil {
-		list = make([]T, 0, limit+1) // with room for the one that falls off, so that no order of items makes it grow
+		list = make([]T, 0, limit+1) // with room for the dropped item, so that the list never grows
 	}
 	at, _ := slices.BinarySearchFunc(list, item, compare)
 	list = slices.Insert(list, at, item)
 	return list[:min(len(list), limit)]
 }
 
-// urgency orders records by how much they need a human, the most urgent first.
+// urgency orders records, the most urgent first.
 func (r Record) urgency() int {
 	switch {
 	case r.State == Failed:
@@ -236,8 +239,9 @@ func largest(environments map[string]int32) ([]v1alpha1.EnvironmentCount, int32)
 	return counts, int32(len(environments)) //nolint:gosec // bounded by the number of namespaces
 }
 
-// truncate shortens a text to at most limit bytes, at characters' edges. It leaves out a part after the first third: the beginning
-// tells which policy a refusal is about, and an admission rule's own words stand at the end.
+// truncate shortens a text to at most limit bytes, at character boundaries. It omits a part after
+// the first third: the beginning names the policy that was refused, and the message of an admission
+// rule comes last.
 func truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return text

@@ -24,7 +24,7 @@ func held(baseline, reason, message string) ledger.Record {
 
 func contested(baseline string) ledger.Record {
 	record := synced(baseline)
-	record.Contested, record.Reason, record.Message = true, v1alpha1.ReasonContested, "somebody changes it"
+	record.Contested, record.Reason, record.Message = true, v1alpha1.ReasonContested, "another client changes it"
 	return record
 }
 
@@ -73,7 +73,7 @@ func TestSummarize(t *testing.T) {
 			records: map[string]ledger.Record{"a": overridden},
 			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 1, Overridden: 1}},
 		},
-		"a namespace that it selects and nobody governs is not overridden": {
+		"a namespace that it selects and no baseline governs is not overridden": {
 			records: map[string]ledger.Record{"a": {Selecting: []string{"default"}}},
 			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 1}},
 		},
@@ -85,7 +85,7 @@ func TestSummarize(t *testing.T) {
 			records: map[string]ledger.Record{"a": in("", synced("default")), "b": synced("default")},
 			want:    digest{Counts: v1alpha1.NamespaceCounts{Matched: 2, Governed: 2, Synced: 2, Unlabeled: 1}, Environments: production(1)},
 		},
-		"held namespaces are not governed, and the first by name says why": {
+		"held namespaces are not governed, and the first by name gives the reason": {
 			records: map[string]ledger.Record{"b": held("default", "Second", "two"), "a": held("default", "First", "one"), "c": held("default", "Third", "three")},
 			want: digest{
 				Counts: v1alpha1.NamespaceCounts{Held: 3}, FirstHeld: "a", HeldMessage: "one",
@@ -118,12 +118,12 @@ func TestSummarize(t *testing.T) {
 				OldestPending: noon.Add(1),
 			},
 		},
-		"contested namespaces are synced, and need attention all the same": {
+		"contested namespaces are synced, but need attention": {
 			records: map[string]ledger.Record{"c": contested("default"), "b": contested("default"), "a": synced("default")},
 			want: digest{
 				Counts: v1alpha1.NamespaceCounts{Matched: 3, Governed: 3, Synced: 3}, Environments: production(3),
 				Failures: []v1alpha1.NamespaceFailure{
-					{Namespace: "b", Reason: "Contested", Message: "somebody changes it"}, {Namespace: "c", Reason: "Contested", Message: "somebody changes it"},
+					{Namespace: "b", Reason: "Contested", Message: "another client changes it"}, {Namespace: "c", Reason: "Contested", Message: "another client changes it"},
 				},
 				Contested: 2, FirstContested: "b",
 			},
@@ -137,7 +137,7 @@ func TestSummarize(t *testing.T) {
 				Failures: []v1alpha1.NamespaceFailure{
 					{Namespace: "c", Reason: "Unavailable", Message: "timed out"},
 					{Namespace: "b", Reason: "Forbidden", Message: "no"},
-					{Namespace: "a", Reason: "Contested", Message: "somebody changes it"},
+					{Namespace: "a", Reason: "Contested", Message: "another client changes it"},
 				},
 				OldestPending: noon, Contested: 1, FirstContested: "a",
 			},
@@ -246,7 +246,7 @@ func TestTheFirstTenFailuresByName(t *testing.T) {
 	}
 }
 
-// The beginning tells which policy a refusal is about, and an admission rule's own words stand at the end.
+// The beginning names the policy that was refused, and the message of an admission rule comes last.
 func TestAFailureMessageLosesItsMiddleAtCharactersEdges(t *testing.T) {
 	t.Parallel()
 	const limit, head, tail = 256, 256 / 3, 256 - 256/3 - len("…")

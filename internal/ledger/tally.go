@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// Tally remembers that something happened in some namespaces, to be told in one event.
+// Tally counts the namespaces in which something happened, for one event.
 type Tally struct {
 	count int
 	names []string // the first few
 }
 
-// namedInEvent is how many namespaces an event names: enough to recognise what happened, few enough to read.
+// namedInEvent is how many namespaces an event names: enough to recognize what happened, few enough
+// to read.
 const namedInEvent = 3
 
 func (t *Tally) add(namespace string) {
@@ -22,7 +23,7 @@ func (t *Tally) add(namespace string) {
 	}
 }
 
-// String tells the tally as "3 namespaces: a, b, c".
+// String formats the tally as "3 namespaces: a, b, c".
 func (t *Tally) String() string {
 	if t == nil || t.count == 0 {
 		return ""
@@ -38,20 +39,20 @@ func (t *Tally) String() string {
 	return text
 }
 
-// First returns the first of the namespaces that it names.
+// First returns the first, by name, of the namespaces that the tally names.
 func (t *Tally) First() string { return slices.Min(t.names) }
 
-// NoteEnforced remembers that a namespace has received the policies of a baseline.
+// NoteEnforced records that a namespace has received the policies of a baseline.
 func (l *Ledger) NoteEnforced(baseline, namespace string) { l.note(l.enforced, baseline, namespace) }
 
-// NoteReleased remembers that the policies of a baseline were removed from a namespace.
+// NoteReleased records that the policies of a baseline were removed from a namespace.
 func (l *Ledger) NoteReleased(baseline, namespace string) { l.note(l.released, baseline, namespace) }
 
 func (l *Ledger) note(tallies map[string]*Tally, baseline, namespace string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, exists := l.observed[baseline]; !exists {
-		return // there is nothing to tell it on, and names of baselines that are gone must not pile up
+		return // there is no object for the event, and names of deleted baselines must not accumulate
 	}
 	l.changed(baseline)
 	if tallies[baseline] == nil {
@@ -60,7 +61,7 @@ func (l *Ledger) note(tallies map[string]*Tally, baseline, namespace string) {
 	tallies[baseline].add(namespace)
 }
 
-// TakeTallies returns what happened for a baseline since the last call, nil for nothing, and forgets it.
+// TakeTallies returns and resets the tallies of a baseline since the last call, nil for none.
 func (l *Ledger) TakeTallies(baseline string) (enforced, released *Tally) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

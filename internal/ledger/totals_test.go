@@ -47,7 +47,7 @@ func TestTotals(t *testing.T) {
 			},
 			want: []ledger.Total{{"", ledger.Held, 3}, {"a", ledger.Held, 1}},
 		},
-		"what is held for nobody has no baseline either": {
+		"what is held for an unknown baseline has no baseline either": {
 			baselines: []string{"a"},
 			records:   map[string]ledger.Record{"1": held("", "OwnerUnknown", ""), "2": held("gone", "BaselineAbsent", "")},
 			want:      []ledger.Total{{"", ledger.Held, 2}},
@@ -62,11 +62,11 @@ func TestTotals(t *testing.T) {
 			records:   map[string]ledger.Record{"1": {Baseline: "a", State: ledger.Releasing, Reason: "Forbidden"}},
 			want:      []ledger.Total{{"a", ledger.Releasing, 1}},
 		},
-		"namespaces of nobody are not counted": {
+		"namespaces without a baseline are not counted": {
 			baselines: []string{"a"},
 			records:   map[string]ledger.Record{"1": {}, "2": {Selecting: []string{"a"}}},
 		},
-		"contested ones are counted once, whoever governs them": {
+		"contested ones are counted once, whichever baseline governs them": {
 			baselines:     []string{"a", "b"},
 			records:       map[string]ledger.Record{"1": contested("a"), "2": contested("b"), "3": contested("b"), "4": synced("b"), "5": failed("b", "Forbidden", "")},
 			want:          []ledger.Total{{"a", ledger.Synced, 1}, {"b", ledger.Failed, 1}, {"b", ledger.Synced, 3}},
@@ -163,7 +163,7 @@ func TestTallies(t *testing.T) {
 				t.Errorf("got %q and %q, want %q and %q", enforced, released, test.wantEnforced, test.wantReleased)
 			}
 			if enforced, released = n.told("default"); enforced != "" || released != "" {
-				t.Errorf("told again: %q and %q", enforced, released)
+				t.Errorf("reported again: %q and %q", enforced, released)
 			}
 			if enforced, released = n.told("other"); enforced != "1 namespace: x" || released != "1 namespace: y" {
 				t.Errorf("of the other baseline: %q and %q", enforced, released)
@@ -188,7 +188,7 @@ func TestTheTalliesOfABaselineGoWithIt(t *testing.T) {
 		t.Errorf("%v were notified of what was done for a baseline that is gone", got)
 	}
 	if enforced, released := n.told("default"); enforced != "" || released != "" {
-		t.Errorf("a baseline created again under the name is told %q and %q", enforced, released)
+		t.Errorf("a baseline created again under the name gets %q and %q", enforced, released)
 	}
 }
 

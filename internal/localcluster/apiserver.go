@@ -10,13 +10,15 @@ import (
 // APIServer is one more kube-apiserver of a cluster.
 type APIServer struct {
 	*Process
-	// Host is where it listens, such as 127.0.0.1:20001. It knows the same users as the first one.
+	// Host is where it listens, such as 127.0.0.1:20001. It accepts the same users as the first
+	// one.
 	Host string
 }
 
-// StartAPIServer starts one more kube-apiserver, with the certificates and flags of the first one and a port of its own, and waits
-// until it is ready. It finds the cluster's etcd at etcdEndpoint, which may be something in between. It ends with the cluster at
-// the latest; ReadAudit reads its audit log too.
+// StartAPIServer starts one more kube-apiserver, with the certificates and flags of the first one
+// and a port of its own, and waits until it is ready. It reaches the cluster's etcd at
+// etcdEndpoint, which may be a proxy. It ends with the cluster at the latest; ReadAudit reads its
+// audit log too.
 func (c *Cluster) StartAPIServer(ctx context.Context, etcdEndpoint string) (*APIServer, error) {
 	tls, err := c.pki.clientTLS()
 	if err != nil {

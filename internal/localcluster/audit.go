@@ -14,9 +14,10 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
-// AuditLogPath is the (first) API server's audit log, one JSON event a line, in Dir. It has the metadata of every request that
-// writes, events and leases included, and of reads if Options.AuditReads or Options.AuditReadsOf says so. An event is written when its request
-// ends, which may be a moment after the client has the response: poll for what you expect.
+// AuditLogPath is the (first) API server's audit log, one JSON event a line, in Dir. It has the
+// metadata of every request that writes, events and leases included, and of reads if
+// Options.AuditReads or Options.AuditReadsOf is set. An event is written when its request ends,
+// which may be a moment after the client has the response: poll for what you expect.
 func (c *Cluster) AuditLogPath() string {
 	return filepath.Join(c.logs, "audit.log")
 }
@@ -103,7 +104,8 @@ func (c *Cluster) writeAuditPolicy() error {
 	return writeFile(c.auditPolicyPath(), policy)
 }
 
-// auditPolicy says what gets into the audit log. The first rule that matches a request decides; a rule without verbs or users matches all.
+// auditPolicy determines what is written to the audit log. The first rule that matches a request
+// decides; a rule without verbs or users matches all.
 func auditPolicy(options *Options) *auditv1.Policy {
 	rules := []auditv1.PolicyRule{{Level: auditv1.LevelMetadata, Verbs: []string{"create", "update", "patch", "delete", "deletecollection"}}}
 	if len(options.AuditReadsOf) > 0 {

@@ -61,7 +61,7 @@ func testAudit(t *testing.T, cluster *Cluster) {
 		return auditHas(cluster, "create", "audited")
 	})
 	if err := auditHas(cluster, "get", "audited"); err == nil {
-		t.Error("reads are audited without having been asked for")
+		t.Error("reads are audited by default")
 	}
 }
 
@@ -74,7 +74,7 @@ func testImpersonation(t *testing.T, cluster *Cluster) {
 }
 
 func testServiceAccountKubeconfig(t *testing.T, cluster *Cluster) {
-	if _, err := cluster.ServiceAccountKubeconfig(t.Context(), "default", "nobody"); !apierrors.IsNotFound(err) {
+	if _, err := cluster.ServiceAccountKubeconfig(t.Context(), "default", "missing"); !apierrors.IsNotFound(err) {
 		t.Errorf("of a missing account: %v", err)
 	}
 	eventually(t, "the default service account", func(ctx context.Context) error {
@@ -96,7 +96,7 @@ func testServiceAccountKubeconfig(t *testing.T, cluster *Cluster) {
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "system:serviceaccount:default:default") {
 		t.Errorf("error %v, want the service account to be forbidden", err)
 	}
-	eventually(t, "an event of the read, which was asked for", func(context.Context) error {
+	eventually(t, "an event of the read, which is audited", func(context.Context) error {
 		return auditHasBy(cluster, "system:serviceaccount:default:default", "list", "secrets", "")
 	})
 }

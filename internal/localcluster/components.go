@@ -23,7 +23,7 @@ var controllers = []string{
 	"validatingadmissionpolicy-status-controller",
 }
 
-// describeProcesses says how each process runs and when it is ready; it starts none.
+// describeProcesses configures how each process runs and when it is ready; it starts none.
 func (c *Cluster) describeProcesses() error {
 	tls, err := c.pki.clientTLS()
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *Cluster) etcdArgs() []string {
 		"--initial-cluster=local=" + peer,
 		"--unsafe-no-fsync",
 		"--log-level=warn",
-		// A member on its own has no rival to wait for: elected in a tenth of the usual second.
+		// A single member has no rival: this elects it in a tenth of the usual second.
 		"--heartbeat-interval=10",
 		"--election-timeout=100",
 	}
@@ -87,7 +87,7 @@ func (c *Cluster) apiServerArgs(etcdEndpoint string, port int, auditLog string) 
 		"--audit-policy-file=" + c.auditPolicyPath(),
 		"--audit-log-path=" + auditLog,
 		"--audit-log-mode=blocking",
-		// One file for ever: rotation would hide events from ReadAudit.
+		// One file forever: rotation would hide events from ReadAudit.
 		"--audit-log-maxsize=0",
 	}
 }

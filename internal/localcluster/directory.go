@@ -13,13 +13,13 @@ import (
 const (
 	temporaryPattern = "netbaseline-local-*"
 
-	// ownerFile is in temporary directories only: a directory that somebody chose is never swept.
+	// ownerFile is in temporary directories only: a directory given in Options is never swept.
 	ownerFile = "owner.pid"
 	lockFile  = "lock.pid"
 )
 
-// directory is where a cluster keeps its files. A lock that ends with this program marks it as used: unlike a process
-// id it cannot be mistaken after the id is given to another process.
+// directory is where a cluster keeps its files. A lock that ends with this program marks it as
+// used: unlike a process id, it cannot be taken for that of another process later.
 type directory struct {
 	path      string
 	temporary bool
@@ -68,7 +68,8 @@ func newTemporaryDirectory() (*directory, error) {
 	return &directory{path: path, temporary: true, lock: lock}, nil
 }
 
-// lockFileAt creates the file, locks it, and writes this program's process id into it for those who look.
+// lockFileAt creates the file, locks it, and writes this program's process id into it for error
+// messages.
 func lockFileAt(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, privateFileMode)
 	if err != nil {
@@ -95,8 +96,9 @@ func (d *directory) release() error {
 	return d.lock.Close()
 }
 
-// sweep removes the temporary directories of clusters whose owner died without a chance to do so. What cannot be
-// removed, such as another user's, is left for their next Start.
+// sweep removes the temporary directories of clusters whose owner died before it could. Directories
+// that cannot be removed, such as those of another user, are left for the next Start of their
+// owner.
 func sweep(parent string) {
 	owners, err := filepath.Glob(filepath.Join(parent, temporaryPattern, ownerFile))
 	if err != nil {

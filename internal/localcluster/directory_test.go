@@ -27,7 +27,7 @@ func TestDirectoryIsUsedByOneClusterOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		t.Errorf("a directory that was asked for is gone: %v", err)
+		t.Errorf("a directory given in Options is gone: %v", err)
 	}
 }
 

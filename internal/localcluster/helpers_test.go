@@ -22,7 +22,8 @@ const (
 	pollInterval = 50 * time.Millisecond
 )
 
-// eventually fails the test unless the condition is met in time; it is asked with a context that ends with the wait.
+// eventually fails the test unless the condition is met in time; it is called with a context that
+// ends with the wait.
 func eventually(t *testing.T, what string, condition func(context.Context) error) {
 	t.Helper()
 	var unmet error

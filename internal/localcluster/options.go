@@ -21,7 +21,7 @@ const (
 	kubectlBinary           = "kubectl"
 )
 
-// Options say how a Cluster is started. The zero value is a cluster in a temporary directory.
+// Options configure how a Cluster is started. The zero value is a cluster in a temporary directory.
 type Options struct {
 	// BinDir holds etcd, kube-apiserver, kube-controller-manager and kubectl. Default: $KUBEBUILDER_ASSETS if
 	// it holds all of them, else bin/k8s in the root of the netbaseline module around the working directory.
@@ -62,7 +62,8 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// findBinDir returns the first directory that holds every binary, or an error that says what each one lacks.
+// findBinDir returns the first directory that holds every binary, or an error that lists what each
+// one lacks.
 func findBinDir(explicit string) (string, error) {
 	candidates, err := binDirCandidates(explicit)
 	if err != nil {
@@ -109,7 +110,8 @@ func missingBinaries(dir string) []string {
 	return missing
 }
 
-// moduleRoot walks up from the working directory. Nested modules, such as test/controlplane, are passed by.
+// moduleRoot walks up from the working directory. Nested modules, such as test/controlplane, are
+// skipped.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

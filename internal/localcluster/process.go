@@ -28,12 +28,12 @@ var (
 	errExited = errors.New("exited before it was healthy")
 )
 
-// Process is one program that can be started again and again with the same arguments. Its output is appended to a
-// file. On Linux it is killed when the program that started it ends, however that ends. All methods may be called
-// from several goroutines.
+// Process is one program that can be started repeatedly with the same arguments. Its output is
+// appended to a file. On Linux it is killed when the program that started it ends for any reason.
+// All methods may be called from several goroutines.
 type Process struct {
-	// Ready is asked until it returns nil before Start and Restart return. Nil means ready as soon as it runs.
-	// Set it before the first Start.
+	// Ready is polled until it returns nil before Start and Restart return. Nil means ready as soon
+	// as it runs. Set it before the first Start.
 	Ready func(ctx context.Context) error
 
 	// GracePeriod is how long Stop waits after SIGTERM before it sends SIGKILL. Set it before the first Start.
@@ -123,8 +123,8 @@ func (p *Process) Resume() error {
 	return nil
 }
 
-// Restart stops the process if it runs, starts it with the same arguments, and waits until it is ready. After Kill it
-// is therefore the second half of a crash.
+// Restart stops the process if it runs, starts it with the same arguments, and waits until it is
+// ready. After Kill it completes a simulated crash.
 func (p *Process) Restart(ctx context.Context) error {
 	if err := p.Stop(); err != nil {
 		return err
@@ -150,7 +150,7 @@ func (p *Process) Exited() <-chan struct{} {
 	return closed
 }
 
-// LogPath is the file that holds the output of this process, of all its lives.
+// LogPath is the file that holds the output of all runs of this process.
 func (p *Process) LogPath() string { return p.logPath }
 
 // current is the run that has not ended, or nil.
@@ -188,7 +188,7 @@ func (p *Process) launch() (*run, error) {
 	return next, nil
 }
 
-// waitReady asks Ready until it agrees; it gives up when ctx or the process ends.
+// waitReady polls Ready until it succeeds; it gives up when ctx or the process ends.
 func (p *Process) waitReady(ctx context.Context, current *run) error {
 	if p.Ready == nil {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// sysProcAttr makes the kernel kill the child when the thread that started it ends, and keeps a terminal's Ctrl-C
-// away from it, so that whoever started it decides in which order processes end.
+// sysProcAttr makes the kernel kill the child when the thread that started it ends, and keeps a
+// terminal's Ctrl-C away from it, so that its owner decides the order in which processes end.
 func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

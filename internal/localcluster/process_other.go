@@ -4,7 +4,8 @@ package localcluster
 
 import "syscall"
 
-// sysProcAttr cannot tie the child's life to ours here: after a crash it has to be ended by hand.
+// sysProcAttr cannot tie the child's lifetime to ours here: after a crash it has to be killed by
+// hand.
 func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

@@ -182,7 +182,7 @@ func readTestFile(t *testing.T, path string) string {
 	return string(content)
 }
 
-// isAlive is false for a process that nobody has waited for yet: it runs no more.
+// isAlive is false for a process that has ended but has not been waited for yet.
 func isAlive(pid int) bool {
 	if err := syscall.Kill(pid, 0); err != nil {
 		return false

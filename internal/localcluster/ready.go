@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// probeTimeout is for one request; a paused process accepts it and never answers.
+	// probeTimeout bounds one request; a paused process accepts it and never responds.
 	probeTimeout = 2 * time.Second
 
 	probeBodyLimit = 4 << 10
@@ -22,9 +22,10 @@ const (
 	aggregatedRole = "edit"
 )
 
-// WaitReady returns nil once the API server says it is ready, the namespace `default` exists, and the aggregated
-// cluster role `edit` has rules, which takes a controller manager at work. If ctx ends first the error says what
-// was missing. Start has waited already; it is of use after processes were paused, killed or restarted.
+// WaitReady returns nil once the API server reports that it is ready, the namespace `default`
+// exists, and the aggregated cluster role `edit` has rules, which requires a working controller
+// manager. If ctx ends first, the error describes what was missing. Start calls it; call it again
+// after processes were paused, killed or restarted.
 func (c *Cluster) WaitReady(ctx context.Context) error {
 	var notReady error
 	err := wait.PollUntilContextCancel(ctx, probeInterval, true, func(ctx context.Context) (bool, error) {
@@ -56,8 +57,8 @@ func (c *Cluster) checkReady(ctx context.Context) error {
 	return nil
 }
 
-// probe returns a check that a URL answers 200. It keeps no connection: the next answer must come from the process
-// that is there then.
+// probe returns a check that a URL answers 200. It keeps no connection, so that the next response
+// comes from the process that runs then.
 func probe(url string, config *tls.Config) func(context.Context) error {
 	client := &http.Client{
 		Timeout:   probeTimeout,

@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// tailLines of a log are what a reader needs to see why a process did not start, tailBytes what is read to find them.
+// tailLines of a log usually show why a process did not start; tailBytes are read to find them.
 const (
 	tailLines = 25
 	tailBytes = 64 << 10
 )
 
-// run is one life of a process.
+// run is one execution of a process.
 type run struct {
 	process   *os.Process
 	logOffset int64
@@ -47,8 +47,9 @@ func startRun(path string, args, env []string, logPath string) (*run, error) {
 	return next, nil
 }
 
-// live starts the process and stays until it ends. Its thread is the one whose death makes the kernel kill the child
-// (PR_SET_PDEATHSIG), and Go ends threads when it likes: so the goroutine holds on to it.
+// live starts the process and stays until it ends. The kernel kills the child when the thread that
+// started it ends (PR_SET_PDEATHSIG), and Go may end threads at any time: so the goroutine stays
+// locked to its thread.
 func (r *run) live(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -72,7 +72,7 @@ func TestReviewsBeyondThoseUnderWayAreRefused(t *testing.T) {
 		request.Header.Set("Authorization", madeUp(strangersAtOnce))
 		handler.ServeHTTP(recorder, request)
 		if recorder.Code != http.StatusTooManyRequests || recorder.Header().Get("Retry-After") == "" {
-			t.Errorf("status %d with %v, want to be told to come back", recorder.Code, recorder.Header())
+			t.Errorf("status %d with %v, want to be told to retry", recorder.Code, recorder.Header())
 		}
 		if got := get(handler, "Bearer good"); got != http.StatusOK {
 			t.Errorf("status %d for who is remembered", got)

@@ -1,8 +1,9 @@
-// Package metricsguard lets those read the metrics whom Kubernetes lets: it asks the API server who owns a bearer token, and whether
-// the owner may get the path. It owns no right of its own and knows nothing of what it guards.
+// Package metricsguard authenticates and authorizes metrics requests with TokenReview and
+// SubjectAccessReview. It grants no access of its own and does not depend on the handler that it
+// protects.
 //
-// Anyone who reaches the port can have it ask. What it asks is charged to the operator's account, beside the operator's own writes, so
-// it is bounded: see reviews.
+// Any client that reaches the port can cause reviews. They are sent from the operator's account, as
+// are the operator's own writes, so their number is bounded: see turns.
 //
 // controller-runtime's own filter does the same with k8s.io/apiserver, and links a third of an API server into the manager: see
 // docs/decisions/2026-11-25-metrics-guard.md.
@@ -27,10 +28,11 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// askFor bounds how long the API server may take to answer, well below the usual timeout of a scrape.
+// askFor bounds how long the reviews of a request may take, well below the usual timeout of a
+// scrape.
 const askFor = 5 * time.Second
 
-// Guard answers whether a token may get a path.
+// Guard decides whether the owner of a token may access a path.
 type Guard struct {
 	tokens  authenticationclient.TokenReviewInterface
 	access  authorizationclient.SubjectAccessReviewInterface
@@ -39,22 +41,22 @@ type Guard struct {
 	reviews singleflight.Group
 }
 
-// decision is the status code that a request is answered with, and whose it was.
+// decision is the status code of the response to a request, and the user who sent it.
 type decision struct {
 	code int
 	user string
 }
 
-// question is what a decision answers.
+// question is the request that a decision is about.
 type question struct{ token, verb, path string }
 
-// New returns a guard that asks through these clients.
+// New returns a guard that sends its reviews through these clients.
 func New(tokens authenticationclient.TokenReviewInterface, access authorizationclient.SubjectAccessReviewInterface) *Guard {
 	return &Guard{tokens: tokens, access: access, memory: newMemory(), turns: newTurns()}
 }
 
-// ForConfig returns a guard that asks the API server of a client configuration, whose account must be allowed to create TokenReviews
-// and SubjectAccessReviews.
+// ForConfig returns a guard that sends its reviews with a client configuration, whose account must
+// be allowed to create TokenReviews and SubjectAccessReviews.
 func ForConfig(config *rest.Config, client *http.Client) (*Guard, error) {
 	authentication, err := authenticationclient.NewForConfigAndClient(config, client)
 	if err != nil {
@@ -67,7 +69,7 @@ func ForConfig(config *rest.Config, client *http.Client) (*Guard, error) {
 	return New(authentication.TokenReviews(), authorization.SubjectAccessReviews()), nil
 }
 
-// Protect puts the guard before a handler.
+// Protect wraps a handler with the guard.
 func (g *Guard) Protect(log logr.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		made, err := g.decide(request.Context(), request)
@@ -75,7 +77,7 @@ func (g *Guard) Protect(log logr.Logger, next http.Handler) http.Handler {
 			next.ServeHTTP(w, request)
 			return
 		}
-		// Connections are few, and are kept for those who may read.
+		// Connections are few, and are kept for clients that may read.
 		w.Header().Set("Connection", "close")
 		switch {
 		case err != nil:
@@ -102,7 +104,8 @@ func (g *Guard) decide(ctx context.Context, request *http.Request) (decision, er
 	if known, ok := g.memory.get(key); ok {
 		return known, nil
 	}
-	// Requests with the same token share one review. It is nobody's own, so it goes on when the first of them is given up.
+	// Requests with the same token share one review, so it goes on when the first of them is
+	// canceled.
 	ctx = context.WithoutCancel(ctx)
 	made, err, _ := g.reviews.Do(key, func() (any, error) {
 		if known, ok := g.memory.get(key); ok { // from a review that ended just now
@@ -116,7 +119,7 @@ func (g *Guard) decide(ctx context.Context, request *http.Request) (decision, er
 	return made.(decision), nil //nolint:forcetypeassert // the function above returns nothing else
 }
 
-// review asks the API server when there is a turn for it, and remembers the answer.
+// review sends the reviews if there is a turn for them, and caches the decision.
 func (g *Guard) review(ctx context.Context, key string, asked question) (decision, error) {
 	end, ok := g.turns.take(g.memory.returning(key))
 	if !ok {
@@ -133,7 +136,7 @@ func (g *Guard) review(ctx context.Context, key string, asked question) (decisio
 	return made, nil
 }
 
-// ask has the API server answer who owns a token, and whether the owner may.
+// ask reviews a token and the access of its owner.
 func (g *Guard) ask(ctx context.Context, asked question) (decision, error) {
 	review, err := g.tokens.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: asked.token}}, metav1.CreateOptions{})
 	if err != nil {
@@ -160,7 +163,7 @@ func (g *Guard) ask(ctx context.Context, asked question) (decision, error) {
 	return decision{code: http.StatusOK, user: user.Username}, nil
 }
 
-// key stands for a question in memory, where tokens have no business.
+// key identifies a question in memory, which must not hold tokens.
 func (q question) key() string {
 	sum := sha256.Sum256([]byte(q.verb + " " + q.path + " " + q.token))
 	return string(sum[:])

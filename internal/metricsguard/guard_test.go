@@ -91,16 +91,16 @@ func TestWhoMayReadMetrics(t *testing.T) {
 		change        func(*cluster)
 		want          int
 	}{
-		"nobody in particular": {want: http.StatusUnauthorized},
-		"a password":           {authorization: "Basic good", want: http.StatusUnauthorized},
-		"an empty token":       {authorization: "Bearer ", want: http.StatusUnauthorized},
-		"a token that the API server does not know":  {authorization: "Bearer bad", want: http.StatusUnauthorized},
-		"a good token whose owner may":               {authorization: "Bearer good", want: http.StatusOK},
-		"the scheme in small letters":                {authorization: "bearer good", want: http.StatusOK},
-		"a good token whose owner may not":           {authorization: "Bearer good", change: func(c *cluster) { c.allowed = false }, want: http.StatusForbidden},
-		"allowed by one and denied by another":       {authorization: "Bearer good", change: func(c *cluster) { c.denied = true }, want: http.StatusForbidden},
-		"the API server does not say who it is":      {authorization: "Bearer good", change: func(c *cluster) { c.tokens = unavailable }, want: http.StatusInternalServerError},
-		"the API server does not say whether it may": {authorization: "Bearer good", change: func(c *cluster) { c.accesses = unavailable }, want: http.StatusInternalServerError},
+		"no token at all": {want: http.StatusUnauthorized},
+		"a password":      {authorization: "Basic good", want: http.StatusUnauthorized},
+		"an empty token":  {authorization: "Bearer ", want: http.StatusUnauthorized},
+		"a token that the API server does not know": {authorization: "Bearer bad", want: http.StatusUnauthorized},
+		"a good token whose owner may":              {authorization: "Bearer good", want: http.StatusOK},
+		"the scheme in small letters":               {authorization: "bearer good", want: http.StatusOK},
+		"a good token whose owner may not":          {authorization: "Bearer good", change: func(c *cluster) { c.allowed = false }, want: http.StatusForbidden},
+		"allowed by one and denied by another":      {authorization: "Bearer good", change: func(c *cluster) { c.denied = true }, want: http.StatusForbidden},
+		"the API server does not review the token":  {authorization: "Bearer good", change: func(c *cluster) { c.tokens = unavailable }, want: http.StatusInternalServerError},
+		"the API server does not review the access": {authorization: "Bearer good", change: func(c *cluster) { c.accesses = unavailable }, want: http.StatusInternalServerError},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -8,18 +8,20 @@ import (
 )
 
 const (
-	// allowedFor and refusedFor are how long a decision is remembered, so that a scrape every few seconds is no request to the API
-	// server each. A right that is withdrawn works for a minute more, as a token does in Kubernetes' own components.
+	// allowedFor and refusedFor are how long a decision is cached, so that frequent scrapes do not
+	// each cause requests to the API server. A revoked permission keeps working for up to a minute,
+	// as a token does in Kubernetes' own components.
 	allowedFor = time.Minute
 	refusedFor = 10 * time.Second
-	// returningFor is how long the owner of an allowed token is preferred to strangers when it is to be reviewed again.
+	// returningFor is how long the owner of an allowed token takes precedence over unknown clients
+	// when the token needs another review.
 	returningFor = time.Hour
-	// remembered bounds how many decisions of each kind are: many more than there are scrapers.
+	// remembered bounds the number of cached decisions of each kind. There are far fewer scrapers.
 	remembered = 256
 )
 
-// memory remembers decisions. Those that allow have room of their own: anyone can make up tokens to be refused, as many as it takes to
-// fill a room that both shared.
+// memory caches decisions. Those that allow have a cache of their own: any client can send enough
+// made-up tokens to fill a shared one.
 type memory struct {
 	allowed, refused, returned *cache.LRUExpireCache
 }
@@ -35,7 +37,7 @@ func newMemory() *memory {
 func (m *memory) get(key string) (decision, bool) {
 	for _, room := range []*cache.LRUExpireCache{m.allowed, m.refused} {
 		if known, ok := room.Get(key); ok {
-			return known.(decision), true //nolint:forcetypeassert // only decisions are put in
+			return known.(decision), true //nolint:forcetypeassert // only decisions are added
 		}
 	}
 	return decision{}, false
@@ -51,7 +53,7 @@ func (m *memory) add(key string, made decision) {
 	m.returned.Add(key, struct{}{}, returningFor)
 }
 
-// returning reports whether a question was answered with yes not long ago.
+// returning reports whether a request was allowed recently.
 func (m *memory) returning(key string) bool {
 	_, ok := m.returned.Get(key)
 	return ok

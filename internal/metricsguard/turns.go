@@ -3,16 +3,18 @@ package metricsguard
 import "golang.org/x/time/rate"
 
 const (
-	// atOnce is how many reviews may be under way. They share the operator's turns at the API server with its own writes.
+	// atOnce is how many reviews may run concurrently. At the API server they compete with the
+	// operator's own writes.
 	atOnce = 4
-	// strangersAtOnce, strangersEachSecond and strangersInBurst bound the reviews of tokens that have not been allowed lately. One
-	// turn is left to those that have: a scraper is to be reviewed again each minute, also while strangers keep coming.
+	// strangersAtOnce, strangersEachSecond and strangersInBurst bound the reviews of tokens that
+	// have not been allowed recently. One turn is reserved for tokens that have been: a scraper
+	// needs a review every minute, even while unknown clients keep coming.
 	strangersAtOnce     = atOnce - 1
 	strangersEachSecond = 10
 	strangersInBurst    = 20
 )
 
-// turns bounds how many reviews are under way, and how many strangers can cause.
+// turns bounds how many reviews run concurrently, and how many of them unknown clients can cause.
 type turns struct {
 	all, strangers chan struct{}
 	pace           *rate.Limiter
@@ -26,8 +28,8 @@ func newTurns() *turns {
 	}
 }
 
-// take takes a turn, which the caller ends. It does not wait: whoever gets none is better told to come back than kept on one of few
-// connections.
+// take takes a turn, which the caller ends. It does not wait: if there is none, it is better to
+// tell the client to retry than to keep it on one of few connections.
 func (t *turns) take(returning bool) (end func(), ok bool) {
 	if returning {
 		return occupy(t.all)

@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// Limit closes each connection beyond a number at once, before TLS or HTTP have spent anything on it. netutil.LimitListener would leave
-// it waiting instead, and the scraper behind it with a timeout in place of an error.
+// Limit immediately closes each connection beyond a number, before TLS or HTTP have spent anything
+// on it. netutil.LimitListener would keep it waiting instead, and the scraper would get a timeout
+// instead of an error.
 func Limit(listener net.Listener, atOnce int) net.Listener {
 	return &limited{Listener: listener, places: make(chan struct{}, atOnce)}
 }
@@ -16,7 +17,7 @@ type limited struct {
 	places chan struct{}
 }
 
-// Accept returns the next connection that there is a place for.
+// Accept returns the next connection within the limit.
 func (l *limited) Accept() (net.Conn, error) {
 	for {
 		connection, err := l.Listener.Accept()
@@ -27,12 +28,12 @@ func (l *limited) Accept() (net.Conn, error) {
 		case l.places <- struct{}{}:
 			return &placed{Conn: connection, leave: sync.OnceFunc(func() { <-l.places })}, nil
 		default:
-			_ = connection.Close() // it has sent nothing, and gets nothing
+			_ = connection.Close() // nothing has been read from it or sent on it
 		}
 	}
 }
 
-// placed is a connection that leaves its place when it is closed.
+// placed is a connection that frees its place when it is closed.
 type placed struct {
 	net.Conn
 	leave func()

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// secretOf returns the TLS configuration with the certificate of a directory, which the manager watches from then on, or with a
-// self-signed one.
+// secretOf returns the TLS configuration: with the certificate in a directory, which the manager
+// watches from then on, or with a self-signed one.
 func secretOf(mgr manager.Manager, directory string) (*tls.Config, error) {
 	// HTTP/2 is of no use to a scraper and has had its share of denial-of-service vulnerabilities.
 	config := &tls.Config{NextProtos: []string{"http/1.1"}}

@@ -31,7 +31,7 @@ func TestTheCertificateOfADirectoryIsServed(t *testing.T) {
 	address, err := harness.FreeAddress(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
 
-	// Without a token nobody is asked: there need be no API server.
+	// Without a token no review is sent: there need be no API server.
 	mgr, err := ctrl.NewManager(&rest.Config{Host: "https://127.0.0.1:1"}, ctrl.Options{Metrics: server.Options{BindAddress: "0"}})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(metricsserver.AddTo(t.Context(), mgr, metricsserver.Options{Address: address, Secure: true, CertDir: directory})).To(Succeed())

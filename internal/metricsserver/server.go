@@ -1,8 +1,9 @@
-// Package metricsserver serves the metrics, and bounds what its port costs the operator: far more of a cluster can reach the port than
-// may read the metrics, and the operator has its writes to do from the same memory.
+// Package metricsserver serves the metrics and bounds the resources that its port consumes: far
+// more clients can reach the port than may read the metrics, and they share memory with the
+// operator's writes.
 //
-// controller-runtime's own server takes as many connections as come, and gives each 32 s and 1 MiB for its headers. It has no hook for
-// either: see docs/decisions/2026-12-01-metrics-server.md.
+// controller-runtime's own server accepts any number of connections, and allows each 32 s and 1 MiB
+// for its headers. It has no hook to limit either: see docs/decisions/2026-12-01-metrics-server.md.
 package metricsserver
 
 import (
@@ -23,10 +24,12 @@ import (
 )
 
 const (
-	// connections is how many there may be at once: many more than there are scrapers.
+	// connections is how many connections may be open at the same time. There are far fewer
+	// scrapers.
 	connections = 64
-	// headerTimeout bounds the TLS handshake, and then the headers. requestTimeout is for the whole request, and longer than the guard
-	// may ask the API server for, since the request's context ends with it.
+	// headerTimeout bounds the TLS handshake, and then the headers. requestTimeout bounds the whole
+	// request. It exceeds the time that the guard's reviews may take, since the request's context
+	// ends with it.
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 10 * time.Second
 	answerTimeout  = 30 * time.Second
@@ -38,17 +41,18 @@ const (
 	shutdownTimeout = time.Second
 )
 
-// Options are where and how metrics are served.
+// Options configure how the metrics are served.
 type Options struct {
-	// Address is such as :8443; with 0 none are served.
+	// Address is the listen address, such as :8443; 0 disables the server.
 	Address string
-	// Secure serves over TLS, and only to those whom Kubernetes lets read.
+	// Secure serves over TLS, and only to clients that Kubernetes authorizes.
 	Secure bool
-	// CertDir is the directory of tls.crt and tls.key. Where they are not, a self-signed certificate is made.
+	// CertDir is the directory of tls.crt and tls.key. If one is missing, a self-signed certificate
+	// is generated.
 	CertDir string
 }
 
-// AddTo has a manager serve the metrics for as long as it runs, leading or not.
+// AddTo adds the metrics server to a manager. It runs as long as the manager, leading or not.
 func AddTo(ctx context.Context, mgr manager.Manager, options Options) error {
 	if options.Address == "0" {
 		return nil
@@ -79,7 +83,8 @@ func AddTo(ctx context.Context, mgr manager.Manager, options Options) error {
 	return mgr.Add(&manager.Server{Name: "metrics", Server: Bounded(log, mux), Listener: listener, ShutdownTimeout: new(shutdownTimeout)})
 }
 
-// Bounded returns a server that gives no client more time or memory than reading metrics takes.
+// Bounded returns a server that limits the time and memory of each client to what reading metrics
+// takes.
 func Bounded(log logr.Logger, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -88,7 +93,7 @@ func Bounded(log logr.Logger, handler http.Handler) *http.Server {
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
-		// Each handshake that fails would be a line otherwise, and anyone can make one fail.
+		// Without this, any client could fill the log with handshakes that fail.
 		ErrorLog: slog.NewLogLogger(logr.ToSlogHandler(log), slog.LevelDebug),
 	}
 }

@@ -19,9 +19,10 @@ import (
 	"github.com/netbaseline/netbaseline/test/choices"
 )
 
-// From any state of a namespace to any other that a baseline asks for, in every order that a plan allows and interrupted after any
-// write: the plan leads to what is wanted and then stops, no direction that is isolated before and afterwards opens in between, DNS
-// is there whenever egress is isolated, what is not ours stays, and nothing that is being deleted stands for what is wanted. The part of
+// From any state of a namespace to any other desired state, in every order that a plan allows and
+// interrupted after any write: the plan leads to the desired state and then stops, no direction
+// that is isolated before and afterwards opens in between, DNS is allowed whenever egress is
+// isolated, foreign objects stay, and nothing that is being deleted counts as desired. The part of
 // a plan that only closes opens nothing at all.
 func FuzzPlan(f *testing.F) {
 	for _, example := range choices.Examples(256) {
@@ -48,7 +49,8 @@ func FuzzPlan(f *testing.F) {
 // state holds the NetworkPolicies of a namespace as an API server has them, by name.
 type state map[string]*networkingv1.NetworkPolicy
 
-// scenario is a namespace, what a baseline wants of it, and whose policies are to be removed from it.
+// scenario is a namespace, its desired policies, and the owners whose policies are to be removed
+// from it.
 type scenario struct {
 	start      state
 	desired    []policy.Desired
@@ -100,7 +102,8 @@ func drawNamespace(c *choices.Source) policy.Namespace {
 	return policy.Namespace{Name: "shop", Labels: choices.Pick(c, builder.Labels("environment", "production"), nil, builder.Labels("environment", "test"))}
 }
 
-// drawObject makes what lies under a name: nothing, what one of the baselines asked for, or what somebody has made of it.
+// drawObject returns an object under a name: none, a desired policy of one of the baselines, or
+// what a client has made of it.
 func drawObject(c *choices.Source, name string, rendered []policy.Desired) *networkingv1.NetworkPolicy {
 	i := slices.IndexFunc(rendered, func(d policy.Desired) bool { return d.Policy.Name == name })
 	var object *networkingv1.NetworkPolicy
@@ -135,7 +138,7 @@ func drawDirections(c *choices.Source) []networkingv1.PolicyType {
 	)
 }
 
-// damage makes one change that somebody with access to an object could make.
+// damage makes one change that a client with access to an object could make.
 func damage(c *choices.Source, object *networkingv1.NetworkPolicy) {
 	switch c.IntN(10) {
 	case 0:
@@ -175,8 +178,8 @@ func (s *scenario) inventory(now state) plan.Inventory {
 	return inventory
 }
 
-// after returns the state after some writes. The API server deletes an object at once only if it has no finalizer; one that is made
-// again has none.
+// after returns the state after some writes. The API server deletes an object immediately only if
+// it has no finalizer; one that is created again has none.
 func (s state) after(steps []plan.Step) state {
 	next := maps.Clone(s)
 	for _, step := range steps {
@@ -200,7 +203,8 @@ func (s state) after(steps []plan.Step) state {
 	return next
 }
 
-// target is what must be there in the end, said without the help of a plan: what is wanted, and of the rest what nobody deletes.
+// target is the state at the end, derived without a plan: the desired policies, and all others that
+// are not deleted.
 func (s *scenario) target() state {
 	end := maps.Clone(s.start)
 	for _, name := range policy.Names {
@@ -218,7 +222,8 @@ func (s *scenario) target() state {
 	return end
 }
 
-// ours says whether an object carries a mark that only we give: one alone is enough, because the others may have been stripped.
+// ours reports whether an object carries a mark that only netbaseline sets: one alone is enough,
+// because the others may have been removed.
 func ours(object *networkingv1.NetworkPolicy) bool {
 	_, labelled := object.Labels[v1alpha1.BaselineLabel]
 	_, described := object.Annotations[v1alpha1.DescriptionAnnotation]
@@ -332,12 +337,12 @@ func (s *scenario) checkDNS(t *testing.T, done []plan.Step, now, end state) {
 	}
 }
 
-// checkComplete checks that where default-deny was written all that it is to be accompanied by stands.
+// checkComplete checks that once default-deny is written all other desired policies exist.
 func (s *scenario) checkComplete(t *testing.T, now state) {
 	t.Helper()
 	for _, d := range s.desired {
 		if found := now[d.Policy.Name]; found == nil || policy.HashSpec(&found.Spec) != d.Hash {
-			t.Errorf("default-deny stands, and %s does not", d.Policy.Name)
+			t.Errorf("default-deny exists, and %s does not", d.Policy.Name)
 		}
 	}
 }
@@ -354,8 +359,9 @@ func (s *scenario) checkResumed(t *testing.T, done []plan.Step, now state) {
 	}
 }
 
-// checkClosing checks that the part of a plan that only closes takes nothing away: every direction that is isolated stays so, and no
-// policy goes. What allows no more than is wanted is left, as whoever carries the plan out does.
+// checkClosing checks that the part of a plan that only closes takes nothing away: every direction
+// that is isolated stays so, and no policy goes. A policy that allows no more than desired is left,
+// as the executor of a plan does.
 func (s *scenario) checkClosing(t *testing.T, p plan.Plan) {
 	t.Helper()
 	if p.Loosens() {
@@ -413,11 +419,12 @@ func (s *scenario) checkRemoval(t *testing.T) {
 	}
 }
 
-// pods are labels of pods: a policy that somebody has narrowed is about some of them.
+// pods are labels of pods: a policy that a client has narrowed selects some of them.
 var pods = []labels.Set{nil, {"app": "web"}}
 
-// isolates says whether our policies isolate a pod in a direction, by what the policies say. The DNS policy is about egress: if
-// somebody makes it isolate ingress, then that is not our protection, and goes with the repair.
+// isolates reports whether our policies isolate a pod in a direction, by their specs. The DNS
+// policy is about egress: if another client makes it isolate ingress, then that is not our
+// protection, and goes with the repair.
 func (s state) isolates(pod labels.Set, direction networkingv1.PolicyType) bool {
 	for name, object := range s {
 		ours := v1alpha1.IsPolicyName(name) && (name != dns || direction == networkingv1.PolicyTypeEgress)
@@ -428,8 +435,9 @@ func (s state) isolates(pod labels.Set, direction networkingv1.PolicyType) bool 
 	return false
 }
 
-// resolves says whether a pod has DNS: its egress is not isolated, or the DNS policy opens it. If DNS is possible only because somebody
-// opened another policy of ours, then the repair may take that back.
+// resolves reports whether a pod has DNS: its egress is not isolated, or the DNS policy opens it.
+// If DNS is possible only because another client opened another policy of ours, then the repair may
+// take that back.
 func (s state) resolves(pod labels.Set) bool {
 	if !s.isolates(pod, networkingv1.PolicyTypeEgress) {
 		return true

@@ -12,7 +12,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// Whether a write waits for another decides what one refused policy costs: only what would cut pods off from DNS waits for it.
+// Whether a write waits for another decides the cost of one refused policy: only writes that would
+// cut pods off from DNS wait for it.
 func TestWhatWaitsForTheDNSPolicy(t *testing.T) {
 	t.Parallel()
 	all := desired(builder.Baseline("default"))
@@ -30,14 +31,14 @@ func TestWhatWaitsForTheDNSPolicy(t *testing.T) {
 			desired: desired(builder.Baseline("default").Denying(v1alpha1.PolicyTypeIngress)), want: none,
 		},
 		"nothing there and DNS is left to others": {desired: desired(builder.Baseline("default").WithoutDNS()), want: none},
-		"DNS stands": {desired: all, inventory: without(converged(all), isolation, deny), want: none},
-		"DNS stands and was changed": {
+		"DNS exists": {desired: all, inventory: without(converged(all), isolation, deny), want: none},
+		"DNS exists and was changed": {
 			desired: all, inventory: with(without(converged(all), isolation, deny), dns, opened), want: none,
 		},
 		"DNS is missing and another policy isolates egress already": {
 			desired: all, inventory: without(converged(all), dns, isolation), want: none,
 		},
-		"DNS is missing and another policy stands opened": {
+		"DNS is missing and another policy was opened": {
 			desired: all, inventory: with(without(converged(all), dns, isolation), deny, opened), want: none,
 		},
 		"ingress alone is isolated, and egress is to be": {
@@ -49,7 +50,7 @@ func TestWhatWaitsForTheDNSPolicy(t *testing.T) {
 		"DNS is on its way out, and some plugins enforce it no longer": {
 			desired: all, inventory: with(without(converged(all), isolation, deny), dns, terminating), want: map[string]string{isolation: dns, deny: dns},
 		},
-		"all are on their way out: what is made again stands for what was there": {
+		"all are on their way out: a recreated policy counts as the one before": {
 			desired:   all,
 			inventory: with(with(with(converged(all), dns, terminating), isolation, terminating), deny, terminating), want: none,
 		},
@@ -67,7 +68,7 @@ func TestWhatWaitsForTheDNSPolicy(t *testing.T) {
 					}
 				}
 				if diff := cmp.Diff(test.want, got); diff != "" {
-					t.Errorf("side by side %t (-want +got):\n%s", sideBySide, diff)
+					t.Errorf("in parallel %t (-want +got):\n%s", sideBySide, diff)
 				}
 			}
 		})
@@ -101,7 +102,8 @@ func TestWhetherAPlanLoosens(t *testing.T) {
 	}
 }
 
-// While a hand-over is held, what lies there is closed to what the next baseline asks for, and nothing else happens.
+// While a hand-over is held, existing policies are closed to the desired ones of the next baseline,
+// and nothing else happens.
 func TestClosingTakesNothingAwayAndOpensNothing(t *testing.T) {
 	t.Parallel()
 	all := desired(builder.Baseline("default"))
@@ -159,7 +161,8 @@ func TestClosingTakesNothingAwayAndOpensNothing(t *testing.T) {
 	}
 }
 
-// A policy that carries nothing of other clients can be replaced without reading it, which halves what a repair costs.
+// A policy that carries nothing of other clients can be replaced without reading it, which halves
+// the cost of a repair.
 func TestOnlyAPlainPolicyIsReplacedUnread(t *testing.T) {
 	t.Parallel()
 	all := desired(builder.Baseline("default"))

@@ -45,7 +45,8 @@ func isolates(object *networkingv1.NetworkPolicy) Directions {
 	return directions
 }
 
-// keptBy returns the finalizer to name for a policy that is being deleted: one that is not ours to take off, if there is one.
+// keptBy returns the finalizer to report for a policy that is being deleted: one that netbaseline
+// does not remove, if there is one.
 func keptBy(finalizers []string) string {
 	for _, finalizer := range finalizers {
 		if policy.IsPluginFinalizer(finalizer) {

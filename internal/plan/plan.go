@@ -1,5 +1,6 @@
-// Package plan owns the difference between the policies that a namespace must have and those that it has, as an ordered list of
-// writes. It is pure, and knows only the names that netbaseline claims: no other object can ever be in a plan.
+// Package plan computes the ordered list of writes that brings a namespace from its existing
+// policies to the desired ones. It is pure, and handles only the names that netbaseline claims: no
+// other object can ever be in a plan.
 package plan
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// Observed is what is known about a policy that exists under a claimed name.
+// Observed describes a policy that exists under a claimed name.
 type Observed struct {
 	UID             types.UID
 	ResourceVersion string
@@ -20,15 +21,17 @@ type Observed struct {
 	Owner string
 	// SpecHash is the canonical hash of its whole spec.
 	SpecHash policy.Hash
-	// MetadataIntact is what policy.MetadataIntact said of it.
+	// MetadataIntact is the result of policy.MetadataIntact.
 	MetadataIntact bool
-	// Ours is what policy.WasOurs said of it.
+	// Ours is the result of policy.WasOurs.
 	Ours bool
-	// Plain means that it carries no label, annotation or finalizer but ours, so that replacing it loses nothing of other clients.
+	// Plain means that it carries no label, annotation or finalizer but ours, so that replacing it
+	// loses nothing that other clients wrote.
 	Plain bool
 	// Isolates are the directions in which it isolates pods.
 	Isolates Directions
-	// Terminating means that it is deleted already and only kept by a finalizer, of which KeptBy is the first.
+	// Terminating means that it has been deleted and is only kept by finalizers; KeptBy is the one
+	// to report.
 	Terminating bool
 	KeptBy      string
 }
@@ -42,7 +45,8 @@ const (
 	Egress
 )
 
-// Living reports whether the policy exists and is not being deleted. The zero value stands for a policy that does not exist.
+// Living reports whether the policy exists and is not being deleted. The zero value represents a
+// policy that does not exist.
 func (o Observed) Living() bool { return o.UID != "" && !o.Terminating }
 
 // Inventory holds the policies that exist under claimed names, by name.
@@ -70,7 +74,8 @@ func (i Inventory) Orphaned() bool {
 	return false
 }
 
-// Nameless returns the names of the policies that do not say which baseline they were made for, in the order of policy.Names.
+// Nameless returns the names of the policies without a label that names their baseline, in the
+// order of policy.Names.
 func (i Inventory) Nameless() []string {
 	return slices.DeleteFunc(slices.Clone(policy.Names), func(name string) bool {
 		observed, exists := i[name]
@@ -91,14 +96,14 @@ func (i Inventory) Versions() map[string]string {
 type Operation string
 
 const (
-	// Create makes a policy that is not there.
+	// Create creates a missing policy.
 	Create Operation = "create"
-	// Update brings a policy to its desired state, all of it.
+	// Update brings the whole of a policy to its desired state.
 	Update Operation = "update"
-	// Delete removes a policy that is no longer wanted.
+	// Delete removes a policy that is no longer desired.
 	Delete Operation = "delete"
-	// Recreate frees a policy that is being deleted from the finalizers that keep it, and creates it again: some network plugins stop
-	// enforcing a policy when its deletion begins.
+	// Recreate removes the finalizers of a policy that is being deleted, and creates it again: some
+	// network plugins stop enforcing a policy when its deletion begins.
 	Recreate Operation = "recreate"
 )
 
@@ -107,17 +112,18 @@ type Step struct {
 	Operation Operation
 	Namespace string
 	Name      string
-	// Desired is what to write; the zero value with Delete. It names no namespace.
+	// Desired is the policy to write; the zero value with Delete. It has no namespace set.
 	Desired policy.Desired
-	// Found is what the plan saw under the name: the zero value for nothing.
+	// Found is the policy that the plan observed under the name; the zero value if there was none.
 	Found Observed
 	// Needs names a policy whose write must have succeeded first; "" for none.
 	Needs string
-	// OnlyToClose means that the write is made only if what lies there allows more than the desired policy does, and more than any
-	// baseline would in a namespace with these Labels.
+	// OnlyToClose means that the write is made only if the existing policy allows more than the
+	// desired one, and more than any baseline would in a namespace with these Labels.
 	OnlyToClose bool
 	Labels      map[string]string
-	// Blind means that what lies there may be replaced without reading it first: the plan knows all that has to be kept of it.
+	// Blind means that the existing policy may be replaced without reading it first: the plan knows
+	// everything that must be kept of it.
 	Blind bool
 }
 
@@ -129,10 +135,11 @@ func (s Step) Owner() string {
 	return owner(s.Desired.Policy)
 }
 
-// Stage is a set of writes that may be done side by side.
+// Stage is a set of writes that may be done in parallel.
 type Stage []Step
 
-// Plan is a list of stages, done one after the other. A write that is refused keeps others back only where they need it, and removals.
+// Plan is a list of stages, executed in order. A write that fails holds back only the writes that
+// need it, and the removals.
 type Plan []Stage
 
 // Len returns the number of writes.
@@ -144,15 +151,16 @@ func (p Plan) Len() int {
 	return n
 }
 
-// Loosens reports whether the plan takes protection away: it removes a policy, or replaces one by another that isolates less.
+// Loosens reports whether the plan removes protection: it deletes a policy, or replaces one with
+// another that isolates less.
 func (p Plan) Loosens() bool {
 	return slices.ContainsFunc(p, func(stage Stage) bool { return slices.ContainsFunc(stage, Step.loosens) })
 }
 
 func (s Step) loosens() bool { return s.Loosens(s.Found) }
 
-// Loosens reports whether the write takes protection away where this was found: it removes a policy, or replaces it by one that isolates
-// less.
+// Loosens reports whether the write removes protection, given the policy that was found: it deletes
+// the policy, or replaces it with one that isolates less.
 func (s Step) Loosens(found Observed) bool {
 	return s.Operation == Delete || found.Isolates&^isolates(s.Desired.Policy) != 0
 }
@@ -169,7 +177,7 @@ func (p Plan) Step(name string) Step {
 	return Step{Name: name}
 }
 
-// Keep returns the plan without the steps that keep refuses.
+// Keep returns the plan with only the steps that keep accepts.
 func (p Plan) Keep(keep func(Step) bool) Plan {
 	var kept Plan
 	for _, stage := range p {
@@ -186,13 +194,15 @@ func (p Plan) Keep(keep func(Step) bool) Plan {
 	return kept
 }
 
-// UpdatesOnly returns the plan without its creates and deletes: all that makes sense in a namespace that is being deleted.
+// UpdatesOnly returns the plan without its creates and deletes, for a namespace that is being
+// deleted: nothing else makes sense there.
 func (p Plan) UpdatesOnly() Plan {
 	return p.Keep(func(step Step) bool { return step.Operation == Update })
 }
 
-// Closing returns the plan with no more in it than closes what lies there: nothing is opened, and nothing is removed. What isolates a
-// direction that the desired policy does not is left as it is, whatever else it allows.
+// Closing returns the part of the plan that only closes: it opens nothing and removes nothing. A
+// policy that isolates a direction that the desired policy does not is left as it is, whatever else
+// it allows.
 func (p Plan) Closing(labels map[string]string) Plan {
 	closing := p.Keep(func(step Step) bool {
 		return !step.loosens() && (step.Operation == Update || !allows(step.Desired.Policy))
@@ -209,12 +219,14 @@ func allows(object *networkingv1.NetworkPolicy) bool {
 	return len(object.Spec.Ingress) > 0 || len(object.Spec.Egress) > 0
 }
 
-// Converge plans the way from what there is to what there must be. Policies are written one after the other in the order of
-// policy.Names; in a namespace that can hold no running pods yet they may be written side by side. What is no longer wanted goes
-// last, and of that the DNS policy: a direction that stops being denied must be open before DNS, which isolates it too, can go.
+// Converge plans the writes from the existing policies to the desired ones. Policies are written
+// one after the other in the order of policy.Names; in a namespace that can hold no running pods
+// yet they may be written in parallel. Policies that are no longer desired are removed last, and
+// the DNS policy last of those: a direction that stops being denied must be open before DNS, which
+// isolates it too, can go.
 //
-// A policy is written whatever becomes of the others, with one exception: where nothing isolates egress yet, what isolates it waits for
-// the DNS policy.
+// A policy is written whatever the result of the other writes, with one exception: if nothing
+// isolates egress yet, policies that isolate it wait for the DNS policy.
 func Converge(namespace string, desired []policy.Desired, inventory Inventory, sideBySide bool) Plan {
 	var writes []Step
 	var unwanted Stage
@@ -242,7 +254,7 @@ func Converge(namespace string, desired []policy.Desired, inventory Inventory, s
 	return stages(writes, unwanted, sideBySide)
 }
 
-// operation returns what brings what was found to what is desired; "" for nothing.
+// operation returns the operation that brings a found policy to the desired state; "" for none.
 func operation(desired policy.Desired, found Observed, exists bool) Operation {
 	switch {
 	case !exists:
@@ -255,7 +267,8 @@ func operation(desired policy.Desired, found Observed, exists bool) Operation {
 	return ""
 }
 
-// needed returns the policy that what isolates egress has to wait for: that for DNS, where nothing isolates egress yet; "" for none.
+// needed returns the policy that must be written before any policy that isolates egress: the one
+// for DNS, if nothing isolates egress yet; "" for none.
 func needed(desired []policy.Desired, inventory Inventory) string {
 	wanted := slices.ContainsFunc(desired, func(d policy.Desired) bool { return d.Policy.Name == v1alpha1.AllowDNSName })
 	if !wanted {
@@ -269,8 +282,8 @@ func needed(desired []policy.Desired, inventory Inventory) string {
 	return v1alpha1.AllowDNSName
 }
 
-// Remove plans the removal of the policies that were made for the given baselines, and of those that have lost the label that names
-// theirs: all side by side, and then the DNS policy.
+// Remove plans the removal of the policies that were made for the given baselines, and of those
+// that have lost the label that names their baseline: all in parallel, followed by the DNS policy.
 func Remove(namespace string, owners []string, inventory Inventory) Plan {
 	var removals Stage
 	for _, name := range policy.Names {
@@ -293,7 +306,7 @@ func stages(writes []Step, removals Stage, sideBySide bool) Plan {
 		}
 	}
 	if len(removals) > 1 && removals[0].Name == v1alpha1.AllowDNSName {
-		return append(plan, removals[1:], removals[:1]) // while another one isolates egress, DNS must be there
+		return append(plan, removals[1:], removals[:1]) // while another policy isolates egress, DNS must be allowed
 	}
 	if len(removals) > 0 {
 		plan = append(plan, removals)
@@ -309,7 +322,7 @@ func appendDelete(stage Stage, step Step) Stage {
 	return append(stage, step)
 }
 
-// Matches reports whether an observed policy is what is desired.
+// Matches reports whether an observed policy is in the desired state.
 func Matches(desired policy.Desired, observed Observed) bool { return !differs(desired, observed) }
 
 func differs(desired policy.Desired, observed Observed) bool {

@@ -20,7 +20,7 @@ const (
 	deny      = v1alpha1.DefaultDenyName
 )
 
-// desired is what the baseline asks for in a namespace of production.
+// desired holds the desired policies of the baseline in a namespace of production.
 func desired(b *builder.BaselineBuilder) []policy.Desired {
 	return policy.Render(b.Obj(), policy.Namespace{Name: "shop", Labels: builder.Labels("environment", "production")})
 }
@@ -36,7 +36,7 @@ func converged(policies []policy.Desired) plan.Inventory {
 	return inventory
 }
 
-// with returns the inventory after a change of what lies under one name.
+// with returns the inventory after a change of the object under one name.
 func with(inventory plan.Inventory, name string, change func(*plan.Observed)) plan.Inventory {
 	changed := maps.Clone(inventory)
 	observed := changed[name]
@@ -82,7 +82,7 @@ func TestConverge(t *testing.T) {
 		"nothing there: one after the other, DNS first and default-deny last": {
 			desired: all, want: []string{"create " + dns, "create " + isolation, "create " + deny},
 		},
-		"nothing there, in a namespace that can hold no running pods: side by side": {
+		"nothing there, in a namespace that can hold no running pods: in parallel": {
 			desired: all, sideBySide: true, want: []string{"create " + dns + ", create " + isolation + ", create " + deny},
 		},
 		"nothing there, and the policies given in another order: written in ours": {
@@ -126,7 +126,7 @@ func TestConverge(t *testing.T) {
 		"a policy that is no longer wanted goes": {
 			desired: desired(builder.Baseline("default").WithoutDNS()), inventory: converged(all), want: []string{"delete " + dns},
 		},
-		"what is no longer wanted goes last: egress must be open before its DNS policy, which isolates it, can go": {
+		"what is no longer desired goes last: egress must be open before its DNS policy, which isolates it, can go": {
 			desired: desired(builder.Baseline("default").Denying(v1alpha1.PolicyTypeIngress)), inventory: converged(all),
 			want: []string{"update " + isolation, "update " + deny, "delete " + dns},
 		},
@@ -216,7 +216,7 @@ func TestRemoveTouchesOnlyWhatTheNamedBaselinesMade(t *testing.T) {
 		inventory plan.Inventory
 		want      []string
 	}{
-		"all policies of one baseline, side by side, and then DNS": {
+		"all policies of one baseline, in parallel, and then DNS": {
 			owners: []string{"a"}, inventory: all, want: []string{"delete " + isolation + ", delete " + deny, "delete " + dns},
 		},
 		"nothing of another baseline": {
@@ -233,7 +233,7 @@ func TestRemoveTouchesOnlyWhatTheNamedBaselinesMade(t *testing.T) {
 			owners: []string{"a"}, inventory: of(map[string]string{dns: "", isolation: "b"}), want: []string{"delete " + deny, "delete " + dns},
 		},
 		"nothing without any mark of ours": {owners: []string{"a"}, inventory: plan.Inventory{deny: {UID: "1", ResourceVersion: "2"}}},
-		"nothing for nobody":               {inventory: all},
+		"nothing for no owner":             {inventory: all},
 		"nothing under another name": {
 			owners: []string{"a"}, inventory: plan.Inventory{"tenant": {Owner: "a", UID: "1", ResourceVersion: "2"}},
 		},
@@ -253,7 +253,7 @@ func TestRemoveTouchesOnlyWhatTheNamedBaselinesMade(t *testing.T) {
 				for _, step := range stage {
 					observed := test.inventory[step.Name]
 					if step.Namespace != "shop" || step.Found != observed {
-						t.Errorf("%+v does not say which object, in which state, to delete: %+v", step, observed)
+						t.Errorf("%+v does not identify which object, in which state, to delete: %+v", step, observed)
 					}
 				}
 			}

@@ -15,8 +15,9 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// From any state, interrupted anywhere, and whatever the order within a stage: the plan leads to the desired state, and from there
-// nowhere. What was not ours and is not wanted is as it was.
+// From any state, interrupted anywhere, and whatever the order within a stage: the plan leads to
+// the desired state, and from there nowhere. Foreign objects outside the desired state are
+// unchanged.
 func TestEveryPlanConvergesAndThenStops(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -43,7 +44,8 @@ func TestEveryPlanConvergesAndThenStops(t *testing.T) {
 	}
 }
 
-// Pods that run in the namespace lose DNS for no moment: where a policy of ours isolates egress, DNS is allowed already.
+// Pods that run in the namespace never lose DNS: where a policy of ours isolates egress, DNS is
+// allowed already.
 func TestFromNothingDNSStandsBeforeAnythingIsolates(t *testing.T) {
 	t.Parallel()
 	for _, step := range slices.Concat(plan.Converge("shop", desired(builder.Baseline("default")), nil, false)...) {
@@ -92,7 +94,7 @@ func contents(inventory plan.Inventory) map[string]content {
 	return all
 }
 
-// target is what must be there in the end: what is wanted, and of the rest what is not ours to delete.
+// target is the state at the end: the desired policies, and all others that are not ours to delete.
 func target(want []policy.Desired, before plan.Inventory) map[string]content {
 	all := contents(before)
 	for _, name := range policy.Names {

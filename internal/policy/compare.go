@@ -8,9 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// OpensNothing says whether a spec that stands where a desired one must be allows nothing that the desired one does not: it isolates
-// at least the same pods in the same directions, and each of its rules is part of a desired one. It errs towards false, so that what it
-// cannot compare counts as open.
+// OpensNothing reports whether found allows no traffic beyond desired: it isolates at least the
+// same pods in the same directions, and each of its rules is part of a desired one. When in doubt
+// it returns false: a spec that it cannot compare counts as open.
 func OpensNothing(found, desired *networkingv1.NetworkPolicySpec) bool {
 	for _, direction := range desired.PolicyTypes {
 		if !slices.Contains(found.PolicyTypes, direction) {
@@ -30,14 +30,15 @@ func selectsAll(selector *metav1.LabelSelector) bool {
 	return len(selector.MatchLabels)+len(selector.MatchExpressions) == 0
 }
 
-// covered says whether each of some rules is covered by one of the desired ones.
+// covered reports whether each found rule is covered by a desired one.
 func covered[T any](found, desired []T, covers func(found, desired T) bool) bool {
 	return all(found, func(rule T) bool {
 		return slices.ContainsFunc(desired, func(d T) bool { return covers(rule, d) })
 	})
 }
 
-// within says whether the peers, or ports, of a rule are among those of another. An empty list means all of them.
+// within reports whether the peers, or ports, of a found rule are among those of a desired one. An
+// empty list means all of them.
 func within[T any](found, desired []T) bool {
 	if len(desired) == 0 {
 		return true

@@ -11,13 +11,15 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// allowDNS opens egress to the DNS servers of the baseline, or returns nil where egress is not denied or DNS is none of our business.
+// allowDNS opens egress to the DNS servers of the baseline. It returns nil if egress is not denied
+// or the baseline does not manage DNS.
 func allowDNS(spec *v1alpha1.ClusterNetworkBaselineSpec) *networkingv1.NetworkPolicySpec {
 	static := spec.DNS.Static
 	if !spec.Denies(v1alpha1.PolicyTypeEgress) || spec.DNS.Source != v1alpha1.DNSSourceStatic {
 		return nil
 	}
-	// A rule with an empty list of peers or ports allows all of them, so without either there must be no rule.
+	// A rule with an empty list of peers or ports allows all of them, so there must be no rule if
+	// either list is empty.
 	if len(static.Peers) == 0 || len(static.Ports) == 0 {
 		return nil
 	}
@@ -42,7 +44,7 @@ func dnsPeer(peer *v1alpha1.DNSPeer) networkingv1.NetworkPolicyPeer {
 		return networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: canonicalCIDR(peer.CIDR)}}
 	}
 	rendered := networkingv1.NetworkPolicyPeer{
-		// The one label of a namespace that nobody can forge.
+		// The only label of a namespace that cannot be forged.
 		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: peer.Namespace}},
 	}
 	if peer.PodSelector != nil {
@@ -51,7 +53,8 @@ func dnsPeer(peer *v1alpha1.DNSPeer) networkingv1.NetworkPolicyPeer {
 	return rendered
 }
 
-// canonicalCIDR writes a range in its canonical form. The API server accepts others, with a warning at every write.
+// canonicalCIDR returns a range in its canonical form. The API server accepts other forms, with a
+// warning on every write.
 func canonicalCIDR(cidr string) string {
 	prefix, err := netip.ParsePrefix(cidr)
 	if err != nil {

@@ -74,7 +74,7 @@ func TestRenderedManifests(t *testing.T) {
 	}
 }
 
-// A golden file is what a reader takes for the truth about a policy, so it must be one that the API server would store as it is.
+// A golden file shows readers a policy, so it must be exactly what the API server would store.
 func TestGoldenManifestsReadBackAsTheSamePolicies(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile(filepath.Join("testdata", "default-in-production.yaml"))

@@ -117,7 +117,7 @@ func TestWhatTheAPIServerStoresAlikeHasTheSameHash(t *testing.T) {
 				t.Fatal("the test is wrong: the API server stores these two differently")
 			}
 			if policy.HashSpec(&test.spec) != policy.HashSpec(&test.same) {
-				t.Error("absent and empty have different hashes, so the policy would be repaired for ever")
+				t.Error("absent and empty have different hashes, so the policy would be repaired forever")
 			}
 		})
 	}

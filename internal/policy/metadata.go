@@ -17,8 +17,9 @@ var descriptions = map[string]string{
 
 const kept = "Kept in place by netbaseline: a change is undone at once. See 'kubectl get cnb'."
 
-// leaveAlone are annotations by which Argo CD leaves our policies alone. It tracks what it has applied, so none of them; but if somebody gives
-// one the marks of an Application, it is neither reported as extraneous, nor pruned, nor deleted with that Application.
+// leaveAlone are annotations that make Argo CD ignore our policies. It tracks only what it has
+// applied, so none of them; but if another client marks one as part of an Application, Argo CD
+// neither reports it as extraneous, nor prunes it, nor deletes it with that Application.
 // Source: https://argo-cd.readthedocs.io/en/stable/user-guide/compare-options/ and https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/
 var leaveAlone = map[string]string{
 	v1alpha1.ArgoCDCompareOptionsAnnotation: "IgnoreExtraneous",
@@ -38,9 +39,10 @@ func Annotations(name string) map[string]string {
 	return annotations
 }
 
-// MetadataIntact says whether an object under a claimed name carries the metadata that netbaseline gives it, apart from the
-// baseline's name, which the caller compares. Foreign labels, annotations and finalizers are allowed: some network plugins add
-// them. An owner reference is not: through it, garbage collection would delete the policy.
+// MetadataIntact reports whether an object under a claimed name carries the metadata that
+// netbaseline gives it, apart from the baseline's name, which the caller compares. Foreign labels,
+// annotations and finalizers are allowed: some network plugins add them. An owner reference is not:
+// through it, garbage collection would delete the policy.
 func MetadataIntact(object metav1.Object) bool {
 	for key, value := range leaveAlone {
 		if object.GetAnnotations()[key] != value {
@@ -52,23 +54,25 @@ func MetadataIntact(object metav1.Object) bool {
 		len(object.GetOwnerReferences()) == 0
 }
 
-// WasOurs says whether netbaseline made an object, even if somebody has stripped a part of its labels and annotations since.
+// WasOurs reports whether netbaseline created an object, even if another client has since removed
+// some of its labels and annotations.
 func WasOurs(object metav1.Object) bool {
 	_, labelled := object.GetLabels()[v1alpha1.BaselineLabel]
 	_, described := object.GetAnnotations()[v1alpha1.DescriptionAnnotation]
 	return labelled || described || object.GetLabels()[v1alpha1.ManagedByLabel] == v1alpha1.ManagedByValue
 }
 
-// pluginFinalizers are those by which network plugins see a policy out: on a policy that is being deleted they stay, so that the plugin
-// can undo what it has set up for it.
+// pluginFinalizers are the finalizers of known network plugins. They stay on a policy that is being
+// deleted, so that the plugin can undo what it has set up for it.
 // Source: https://github.com/aws/amazon-network-policy-controller-k8s/blob/main/pkg/k8s/finalizer.go
 var pluginFinalizers = map[string]bool{"networking.k8s.aws/resources": true}
 
 // IsPluginFinalizer reports whether a finalizer belongs to a known network plugin.
 func IsPluginFinalizer(finalizer string) bool { return pluginFinalizers[finalizer] }
 
-// IsPlain reports whether an object carries no label, annotation, finalizer or generateName but what netbaseline gives it, so that
-// replacing it by a rendered policy loses nothing that another client wrote.
+// IsPlain reports whether an object carries no label, annotation, finalizer or generateName beyond
+// what netbaseline gives it, so that replacing it with a rendered policy loses nothing that another
+// client wrote.
 func IsPlain(object metav1.Object) bool {
 	for key := range object.GetLabels() {
 		if key != v1alpha1.BaselineLabel && key != v1alpha1.ManagedByLabel {

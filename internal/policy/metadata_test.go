@@ -62,7 +62,7 @@ func TestMetadataIntact(t *testing.T) {
 		"with a foreign finalizer": {change: func(m *metav1.ObjectMeta) { m.Finalizers = []string{"example.com/f"} }, want: true},
 		"without managedFields":    {change: func(m *metav1.ObjectMeta) { m.ManagedFields = nil }, want: true},
 		"without labels":           {change: func(m *metav1.ObjectMeta) { m.Labels = nil }},
-		"managed by somebody else": {change: func(m *metav1.ObjectMeta) { m.Labels[v1alpha1.ManagedByLabel] = "helm" }},
+		"managed by another tool":  {change: func(m *metav1.ObjectMeta) { m.Labels[v1alpha1.ManagedByLabel] = "helm" }},
 		"without annotations":      {change: func(m *metav1.ObjectMeta) { m.Annotations = nil }},
 		"with another description": {change: func(m *metav1.ObjectMeta) { m.Annotations[v1alpha1.DescriptionAnnotation] = "mine" }},
 		"with another policy's":    {change: func(m *metav1.ObjectMeta) { m.Annotations = policy.Annotations(dns) }},
@@ -101,7 +101,7 @@ func TestWasOurs(t *testing.T) {
 		"only the manager's label":       {labels: builder.Labels(v1alpha1.ManagedByLabel, "netbaseline"), want: true},
 		"only our description":           {annotations: builder.Labels(v1alpha1.DescriptionAnnotation, "changed"), want: true},
 		"nothing of ours":                {labels: builder.Labels("team", "web"), annotations: builder.Labels("note", "x")},
-		"managed by somebody else":       {labels: builder.Labels(v1alpha1.ManagedByLabel, "helm")},
+		"managed by another tool":        {labels: builder.Labels(v1alpha1.ManagedByLabel, "helm")},
 		"neither labels nor annotations": {},
 	}
 	for name, test := range tests {

@@ -11,9 +11,9 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// IsPlausible reports whether some baseline could have rendered a spec, under one of our names, for a namespace with these labels. What
-// lies in a namespace for a baseline that cannot be asked is left only if it could be that baseline's: what no baseline writes, another
-// client did.
+// IsPlausible reports whether some baseline could have rendered a spec, under one of our names, for
+// a namespace with these labels. A policy whose baseline cannot be consulted is left in place only
+// if it is plausible: a spec that no baseline renders was written by another client.
 func IsPlausible(name string, spec *networkingv1.NetworkPolicySpec, labels map[string]string) bool {
 	if !selectsAll(&spec.PodSelector) || len(spec.PolicyTypes) == 0 {
 		return false

@@ -1,6 +1,6 @@
-// Package policy owns what the policies of a namespace say: it turns a baseline and the labels of one namespace into the
-// NetworkPolicies that the namespace must have, and gives them a canonical form to compare by. It is pure: no client, no clock,
-// no logger; and it decides neither who governs a namespace nor how policies are written.
+// Package policy renders the NetworkPolicies of a namespace from a baseline and the namespace's
+// labels, and hashes them in a canonical form for comparison. It is pure: no client, no clock, no
+// logger. It decides neither which baseline governs a namespace nor how policies are written.
 package policy
 
 import (
@@ -10,26 +10,28 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// Names lists the policy names that netbaseline claims, in the order in which they are written: DNS first, so that a pod is never
-// isolated without it, and default-deny last, so that where it stands the baseline is complete.
+// Names lists the policy names that netbaseline claims, in the order in which they are written: DNS
+// first, so that a pod is never isolated without it, and default-deny last, so that its presence
+// means that the baseline is complete.
 var Names = []string{v1alpha1.AllowDNSName, v1alpha1.EnvironmentIsolationName, v1alpha1.DefaultDenyName}
 
-// Namespace is what a namespace's policies depend on: nothing but its own name and labels.
+// Namespace holds everything that the policies of a namespace depend on: its name and labels.
 type Namespace struct {
 	Name   string
 	Labels map[string]string
 }
 
-// Desired is one policy that a namespace must have.
+// Desired is one desired policy of a namespace.
 type Desired struct {
-	// Policy is complete and fully defaulted: what the API server stores when it is written.
+	// Policy is complete and fully defaulted, exactly as the API server stores it.
 	Policy *networkingv1.NetworkPolicy
 	// Hash is the canonical hash of Policy.Spec.
 	Hash Hash
 }
 
-// Render returns the policies that the baseline asks for in a namespace, in the order of Names. The spec must have passed
-// Validate. A direction that is not denied gets no policy, because a policy with rules for a direction isolates it.
+// Render returns the desired policies of a namespace under a baseline, in the order of Names. The
+// spec must have passed Validate. A direction that is not denied gets no policy, because a policy
+// with rules for a direction isolates it.
 func Render(baseline *v1alpha1.ClusterNetworkBaseline, namespace Namespace) []Desired {
 	desired := RenderEnvironment(baseline, Environment(&baseline.Spec, namespace.Labels))
 	for i := range desired {
@@ -38,8 +40,8 @@ func Render(baseline *v1alpha1.ClusterNetworkBaseline, namespace Namespace) []De
 	return desired
 }
 
-// RenderEnvironment returns what Render does for any namespace of an environment, "" for none: nothing else of a namespace decides
-// what its policies say. The policies name no namespace.
+// RenderEnvironment returns what Render does for any namespace of an environment, "" for none: the
+// specs depend on nothing else of a namespace. The policies have no namespace set.
 func RenderEnvironment(baseline *v1alpha1.ClusterNetworkBaseline, environment string) []Desired {
 	spec := &baseline.Spec
 	var desired []Desired

@@ -121,7 +121,7 @@ func TestRenderGivesEachPolicyItsMetadataAndTheHashOfItsSpec(t *testing.T) {
 }
 
 // The policies of a namespace go through a cache and a diff: a difference between two renderings of the same input would be
-// repaired for ever.
+// repaired forever.
 func TestRenderAnswersTheSameEachTimeAndLeavesItsInputAlone(t *testing.T) {
 	t.Parallel()
 	baseline := builder.Baseline("default").DNSPeers(builder.DNSPods("dns", "a", "1", "b", "2", "c", "3")).Obj()
@@ -167,7 +167,7 @@ func TestEnvironment(t *testing.T) {
 			baseline: builder.Baseline("default").LabelKey("example.com/tier"),
 			labels:   builder.Labels("environment", "staging", "example.com/tier", "gold"), want: "gold",
 		},
-		"the namespace's name, with the label that nobody can forge": {
+		"the namespace's name, with the label that cannot be forged": {
 			baseline: builder.Baseline("default").LabelKey("kubernetes.io/metadata.name"),
 			labels:   builder.Labels("environment", "staging", "kubernetes.io/metadata.name", "shop"), want: "shop",
 		},
@@ -208,7 +208,7 @@ func TestTheNamesAreThoseThatTheAPIClaims(t *testing.T) {
 	t.Parallel()
 	for _, name := range policy.Names {
 		if !v1alpha1.IsPolicyName(name) {
-			t.Errorf("%s is written, but its events pass for those of somebody else's policy", name)
+			t.Errorf("%s is written, but its events count as those of a foreign policy", name)
 		}
 	}
 	baseline := builder.Baseline("default").Obj()

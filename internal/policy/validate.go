@@ -15,8 +15,9 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// Validate says whether the baseline can be carried out. The API server refuses nearly everything that Validate does; what
-// comes here was stored under another version of the schema, or is of a kind that this version does not know.
+// Validate returns the errors because of which a baseline cannot be carried out. The API server
+// rejects nearly all such baselines; one that fails here was stored under another version of the
+// schema, or uses a value that this version does not know.
 func Validate(baseline *v1alpha1.ClusterNetworkBaseline) field.ErrorList {
 	spec, path := &baseline.Spec, field.NewPath("spec")
 	var errs field.ErrorList
@@ -37,7 +38,8 @@ func Validate(baseline *v1alpha1.ClusterNetworkBaseline) field.ErrorList {
 	return errs
 }
 
-// validateExcluded refuses what is no name and no prefix, above all a lone *, which would exclude everything.
+// validateExcluded rejects patterns that are neither a name nor a prefix, in particular a bare *,
+// which would exclude everything.
 func validateExcluded(patterns []v1alpha1.NamespacePattern, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, pattern := range patterns {
@@ -121,8 +123,8 @@ func validateSelector(selector *metav1.LabelSelector, path *field.Path) field.Er
 	return metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path)
 }
 
-// known refuses a value that is not in an enumeration. A newer version may know more of them than this one, and a value that is
-// not understood must never be taken for a default.
+// known rejects a value that is not in an enumeration. A newer version may define more values, and
+// an unknown one must never be treated as a default.
 func known[T ~string](path *field.Path, value T, supported ...T) field.ErrorList {
 	if slices.Contains(supported, value) {
 		return nil
@@ -130,7 +132,7 @@ func known[T ~string](path *field.Path, value T, supported ...T) field.ErrorList
 	return field.ErrorList{field.NotSupported(path, value, supported)}
 }
 
-// Explain puts a list of errors into one sentence for a status message.
+// Explain summarizes a list of errors in one sentence for a status message.
 func Explain(errs field.ErrorList) string {
 	if len(errs) == 0 {
 		return ""

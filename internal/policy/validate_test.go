@@ -14,7 +14,7 @@ import (
 
 func baseline() *builder.BaselineBuilder { return builder.Baseline("default") }
 
-// change changes the spec in a way that the API server would refuse.
+// change changes the spec in a way that the API server would reject.
 func change(f func(*v1alpha1.ClusterNetworkBaselineSpec)) *builder.BaselineBuilder {
 	return baseline().With(func(b *v1alpha1.ClusterNetworkBaseline) { f(&b.Spec) })
 }
@@ -47,7 +47,7 @@ func TestValidateAccepts(t *testing.T) {
 		"the lowest and the highest port":   baseline().DNSPorts(v1alpha1.DNSPort{Protocol: "UDP", Port: 1}, v1alpha1.DNSPort{Protocol: "TCP", Port: 65535}),
 		"scope None":                        baseline().Scope(v1alpha1.IsolationScopeNone),
 		"unlabeled Deny":                    baseline().Unlabeled(v1alpha1.UnlabeledDeny),
-		"the label that nobody can forge":   baseline().LabelKey("kubernetes.io/metadata.name"),
+		"the label that cannot be forged":   baseline().LabelKey("kubernetes.io/metadata.name"),
 	}
 	for name, accepted := range tests {
 		t.Run(name, func(t *testing.T) {

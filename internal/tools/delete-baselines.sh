@@ -4,7 +4,7 @@
 #
 # When nothing has moved for TIMEOUT seconds:
 #   - and the deployed operator is ready, it stops: the operator is still trying, and is needed;
-#   - and it is not, nobody will clean up: the finalizer is taken off, and the NetworkPolicies stay where they are.
+#   - and it is not, no one will clean up: the finalizer is taken off, and the NetworkPolicies stay where they are.
 set -euo pipefail
 
 KUBECTL=${KUBECTL:-kubectl}

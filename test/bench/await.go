@@ -10,12 +10,13 @@ import (
 	"github.com/netbaseline/netbaseline/test/bench/measure"
 )
 
-// await asks again and again until a condition is met. If that does not happen in time, the error says what was missing.
+// await polls until a condition is met. If that does not happen in time, the error reports the last
+// failure.
 func await(ctx context.Context, patience, interval time.Duration, what string, condition func(context.Context) error) error {
 	var unmet error
 	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, func(ctx context.Context) (bool, error) {
 		err := condition(ctx)
-		if err == nil || ctx.Err() == nil { // what an interrupted look says is of no interest
+		if err == nil || ctx.Err() == nil { // the result of an interrupted check does not count
 			unmet = err
 		}
 		return err == nil, nil
@@ -36,7 +37,7 @@ const (
 	restPatience = 15 * time.Second
 )
 
-// settle waits until a process has come to rest, or until it has been given up on that.
+// settle waits until a process has come to rest, or until a timeout.
 func settle(ctx context.Context, pid int) error {
 	deadline := time.Now().Add(restPatience)
 	ticker := time.NewTicker(restTime)

@@ -11,7 +11,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// notMeasured is said with every result.
+// notMeasured is printed with every result.
 var notMeasured = []string{
 	"Other tools that users could pick: they would have to be built and installed first.",
 	"Real nodes and packets: the times are until the API server has the policies, not until a network plugin enforces them.",
@@ -19,7 +19,7 @@ var notMeasured = []string{
 	"Live heap of the reactors: they export no metrics. Their peak RSS is measured.",
 }
 
-// bench measures all tools, as often as it is told to, shows what came of it, and keeps it.
+// bench measures all tools, for the given number of runs, and shows and saves the results.
 func bench(ctx context.Context, o *options) error {
 	screen := newScreen()
 	screen.line(fmt.Sprintf("Measuring netbaseline and two bare reactors with %d namespaces; each has two control planes to itself, one after the other.", o.namespaces))
@@ -67,7 +67,7 @@ func measureAll(ctx context.Context, o *options, screen *screen, run int) (*repo
 	return result, nil
 }
 
-// tools yields what is measured, the floors first.
+// tools yields the tools to measure, the floors first.
 func tools() func(func(string, starter) bool) {
 	reactor := func(sideBySide bool) starter {
 		return func(ctx context.Context, environment *harness.Environment) (*tool, error) {

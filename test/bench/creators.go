@@ -35,7 +35,8 @@ func createAll(ctx context.Context, admin client.Client, phase string, count int
 	return inParallel(creators, count, func(number int) error { return admin.Create(ctx, newNamespace(phase, number)) })
 }
 
-// foreignNamespaces is how many namespaces the policies of others lie in: so few that the namespaces themselves do not count.
+// foreignNamespaces is how many namespaces hold the policies of others: so few that the namespaces
+// themselves do not matter.
 const foreignNamespaces = 50
 
 // createForeign creates policies of others. The baseline does not select their namespaces.

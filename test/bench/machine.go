@@ -13,7 +13,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// describeMachine says what a run runs on. What cannot be found out is left empty.
+// describeMachine describes the machine of a run. Unknown fields are left empty.
 func describeMachine(ctx context.Context) (report.Machine, error) {
 	kilobytes, _ := strconv.Atoi(strings.TrimSuffix(lineAfter("/proc/meminfo", "MemTotal:"), " kB"))
 	load, _, _ := strings.Cut(lineAfter("/proc/loadavg", ""), " ")

@@ -1,6 +1,8 @@
-// Command bench measures what netbaseline costs, beside two bare reactors that show what any controller could do at best on the same
-// API server: how fast namespaces are protected and policies repaired, and what that takes in requests, CPU and memory. Every tool runs
-// as a process of its own, under a service account, on a fresh control plane, and all are judged by one observer.
+// Command bench measures what netbaseline costs, next to two bare reactors that show what any
+// controller could do at best on the same API server: how fast namespaces are protected and
+// policies repaired, and what that takes in requests, CPU and memory. Every tool runs as a process
+// of its own, under a service account, on a fresh control plane, and all are judged by one
+// observer.
 //
 // It decides nothing about netbaseline and changes nothing outside of its own control planes and the folder of its results.
 package main
@@ -44,7 +46,7 @@ type options struct {
 }
 
 func main() {
-	ctrl.SetLogger(logr.Discard()) // what there is to say goes to the screen
+	ctrl.SetLogger(logr.Discard()) // messages go to the screen
 	ctx, release := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	code := run(ctx, os.Args[1:])
 	release()
@@ -60,7 +62,7 @@ func run(ctx context.Context, arguments []string) int {
 	flags.IntVar(&o.namespaces, "n", 1000, "How many namespaces.")
 	flags.IntVar(&o.rate, "rate", 20, "New namespaces a second where they come at a pace.")
 	flags.IntVar(&o.paced, "paced", 0, "How many come at a pace; 0: as many as -n, at most 1000.")
-	flags.IntVar(&o.repairs, "repairs", 100, "How many policies are deleted, and then opened, at once.")
+	flags.IntVar(&o.repairs, "repairs", 100, "How many policies are deleted, and then opened, at the same time.")
 	flags.IntVar(&o.singles, "singles", 20, "How many policies are deleted or opened one after the other.")
 	flags.DurationVar(&o.idle, "idle", time.Minute, "How long the manager is watched at rest.")
 	flags.IntVar(&o.foreign, "foreign", 0, "How many policies of others lie in namespaces that no baseline selects.")
@@ -76,7 +78,8 @@ func run(ctx context.Context, arguments []string) int {
 	return exitCode(ctx, bench(ctx, &o))
 }
 
-// settle fills in what follows from the other options. At most half of the namespaces are damaged at once.
+// settle fills in what follows from the other options. At most half of the namespaces are damaged
+// at the same time.
 func (o *options) settle() {
 	o.namespaces = max(o.namespaces, 1)
 	if o.paced == 0 {

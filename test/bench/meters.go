@@ -97,8 +97,8 @@ const (
 	missingMetric = "the manager does not export "
 )
 
-// liveHeap returns what the manager's last garbage collection has left, once that is about the present. Reading the metrics makes
-// garbage, so that asking often enough brings a collection about.
+// liveHeap returns what the manager's last garbage collection has left, once that collection is
+// recent. Reading the metrics makes garbage, so frequent reads trigger a collection.
 func (m *meters) liveHeap(ctx context.Context) (int64, error) {
 	first, err := m.scrape(ctx)
 	if err != nil {

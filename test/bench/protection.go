@@ -13,14 +13,14 @@ const (
 	// patience is how long a baseline, a roll-out or a restart may take.
 	patience     = 5 * time.Minute
 	lookInterval = 50 * time.Millisecond
-	// youngNamespace is longer than netbaseline takes a namespace for young, and writes its policies side by side. An existing one may
+	// youngNamespace is longer than netbaseline takes a namespace for young, and writes its policies in parallel. An existing one may
 	// hold pods, so that they come one after the other, as from the ordered reactor.
 	youngNamespace = 12 * time.Second
 	// warmUps is how many namespaces come before what is measured, so that no tool pays for the first use of connections and caches.
 	warmUps = 20
 )
 
-// stream measures new namespaces, at a pace and then all at once.
+// stream measures new namespaces, at a pace and then all together.
 func (s *session) stream(ctx context.Context) error {
 	if err := s.warmUp(ctx); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (s *session) stream(ctx context.Context) error {
 		return err
 	}
 	burst := s.phases[report.Burst]
-	// After the paced ones, whatever is needed once is there already.
+	// The paced namespaces have set up everything that is needed only once.
 	burst.HeapPerNamespace = (burst.LiveHeap - s.phases[report.Paced].LiveHeap) / int64(s.options.namespaces)
 	s.phases[report.Burst] = burst
 	return nil
@@ -155,7 +155,8 @@ type protected struct {
 	last      time.Time
 }
 
-// awaitProtection waits until so many namespaces of a phase are protected, or until there is no progress for as long as stalled says.
+// awaitProtection waits until so many namespaces of a phase are protected, or until there is no
+// progress for the duration of stalled.
 func (s *session) awaitProtection(ctx context.Context, phase string, count int) (protected, error) {
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()

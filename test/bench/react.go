@@ -18,7 +18,7 @@ import (
 // reactorCommand makes this program a bare reactor, in a process of its own so that it can be measured like the manager.
 const reactorCommand = "reactor"
 
-// beginSignal tells a reactor to protect the namespaces that exist already.
+// beginSignal has a reactor protect the existing namespaces.
 const beginSignal = syscall.SIGUSR1
 
 func react(ctx context.Context, arguments []string) error {

@@ -28,7 +28,7 @@ func (s *screen) line(text string) {
 	fmt.Println(text)
 }
 
-// busy says, on a terminal, what is being done. The next line takes its place.
+// busy shows the current activity on a terminal. The next line replaces it.
 func (s *screen) busy(tool, text string) {
 	if s.terminal {
 		fmt.Printf("\r\x1b[K  … %s: %s", tool, text)
@@ -36,7 +36,7 @@ func (s *screen) busy(tool, text string) {
 	}
 }
 
-// progress is busy with a count, not more often than an eye can follow.
+// progress is busy with a count, at a readable rate.
 func (s *screen) progress(tool, phase string, done, count int) {
 	const often = 200 * time.Millisecond
 	if time.Since(s.updated) > often {
@@ -44,7 +44,7 @@ func (s *screen) progress(tool, phase string, done, count int) {
 	}
 }
 
-// done says what a phase has come to.
+// done prints the result of a phase.
 func (s *screen) done(tool, name string, phase *report.Phase) {
 	text := []string{fmt.Sprintf("CPU %.2f s", phase.CPUSeconds), fmt.Sprintf("peak RSS %.1f MiB", float64(phase.PeakRSS)/(1<<20))}
 	if phase.Latency != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// session is one tool on a control plane of its own, with an observer beside it.
+// session is one tool on a control plane of its own, with its own observer.
 type session struct {
 	options     *options
 	screen      *screen
@@ -108,7 +108,8 @@ func (s *session) countRequests() error {
 	return errors.Join(err, log.Close())
 }
 
-// measured runs a phase: what the tool uses and asks for is counted from the beginning of work until the tool has come to rest.
+// measured runs a phase: resources and requests of the tool are counted from the beginning of work
+// until the tool has come to rest.
 func (s *session) measured(ctx context.Context, name string, work func(context.Context, *report.Phase) error) error {
 	if err := settle(ctx, s.tool.PID()); err != nil {
 		return s.toolGone(err)
@@ -130,7 +131,7 @@ func (s *session) measured(ctx context.Context, name string, work func(context.C
 	if err != nil {
 		return s.toolGone(err)
 	}
-	if s.tool.PID() == pid { // else it was started anew, and has used what it has used
+	if s.tool.PID() == pid { // else it was restarted, and its counters began at zero
 		after.CPU -= before.CPU
 	}
 	phase.CPUSeconds, phase.PeakRSS, phase.AnonymousRSS = after.CPU.Seconds(), after.PeakRSS, after.AnonymousRSS
@@ -142,7 +143,8 @@ func (s *session) measured(ctx context.Context, name string, work func(context.C
 	return nil
 }
 
-// toolGone adds to an error that the tool has ended, if it has: then everything else is but a consequence.
+// toolGone adds to an error that the tool has ended, if it has: every other error then follows from
+// that.
 func (s *session) toolGone(err error) error {
 	if s.tool.PID() != 0 {
 		return err
@@ -150,5 +152,5 @@ func (s *session) toolGone(err error) error {
 	const last = 1000 // bytes of its log
 	log, unread := os.ReadFile(s.tool.LogPath())
 	log = log[max(0, len(log)-last):]
-	return errors.Join(fmt.Errorf("%s ended although nobody had asked it to: %w\n%s", s.name, err, log), unread)
+	return errors.Join(fmt.Errorf("%s ended unexpectedly: %w\n%s", s.name, err, log), unread)
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// tool is what is measured: a process that protects namespaces.
+// tool is the process under measurement, which protects namespaces.
 type tool struct {
 	*localcluster.Process
 	user string
@@ -34,7 +34,8 @@ type tool struct {
 
 const reactorAccount = "reactor"
 
-// startReactor starts a bare reactor. It runs under a service account too: an administrator would pass by the queues of the API server.
+// startReactor starts a bare reactor. It runs under a service account too: an administrator would
+// bypass the queues of the API server.
 func startReactor(ctx context.Context, environment *harness.Environment, sideBySide bool) (*tool, error) {
 	account := metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: reactorAccount}
 	role := metav1.ObjectMeta{Name: reactorAccount}
@@ -70,7 +71,7 @@ func startReactor(ctx context.Context, environment *harness.Environment, sideByS
 	return &tool{Process: process, user: user, begin: begin}, process.Start(ctx)
 }
 
-// says returns an error unless a log holds a word.
+// says returns an error unless a log contains a word.
 func says(path, word string) error {
 	text, err := os.ReadFile(path)
 	if err == nil && !bytes.Contains(text, []byte(word)) {
@@ -81,7 +82,7 @@ func says(path, word string) error {
 
 const baselineName = "default"
 
-// baseline is what the manager is given, and what the reactors write.
+// baseline is the baseline for the manager, and the source of the policies that the reactors write.
 func baseline() *builder.BaselineBuilder {
 	return builder.Baseline(baselineName).SelectingWhere(reactor.PhaseLabel, "Exists")
 }
@@ -104,7 +105,7 @@ func startManager(ctx context.Context, environment *harness.Environment) (*tool,
 	return &tool{Process: process, user: harness.OperatorUser, begin: begin, meters: meters}, process.Start(ctx)
 }
 
-// baselineReady returns an error unless the baseline is reported ready, as it is now.
+// baselineReady returns an error unless the status reports the current baseline as ready.
 func baselineReady(ctx context.Context, admin client.Client) error {
 	current := &v1alpha1.ClusterNetworkBaseline{}
 	if err := admin.Get(ctx, client.ObjectKey{Name: baselineName}, current); err != nil {

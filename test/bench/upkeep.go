@@ -15,7 +15,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/bench/report"
 )
 
-// upkeep measures what only a controller does: it follows a change, repairs, is silent, and comes back after a restart.
+// upkeep measures what only a controller does: roll out a change, repair, stay idle, and resume
+// after a restart.
 func (s *session) upkeep(ctx context.Context) error {
 	for _, phase := range []struct {
 		name string
@@ -38,7 +39,7 @@ func (s *session) upkeep(ctx context.Context) error {
 	return s.measured(ctx, report.Restart, s.restart)
 }
 
-// restPaced is how many namespaces say how long a new one takes with all others at rest.
+// restPaced is how many new namespaces are measured with all others at rest.
 const restPaced = 200
 
 // roll measures a change of the spec for all namespaces: another port of the DNS servers, thus one of the three policies.
@@ -88,7 +89,7 @@ func defaultDeny(namespace string) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: v1alpha1.DefaultDenyName}}
 }
 
-// repairStorm breaks one policy in each of many namespaces at once.
+// repairStorm breaks one policy in each of many namespaces at the same time.
 func (s *session) repairStorm(ctx context.Context, result *report.Phase, damage func(context.Context, string) error) error {
 	count := s.options.repairs
 	s.observer.TakeRepairs()
@@ -129,7 +130,7 @@ func (s *session) repairSingles(ctx context.Context, result *report.Phase) error
 const pause = 500 * time.Millisecond
 
 func (s *session) concludeRepairs(ctx context.Context, count int, began time.Time, result *report.Phase) error {
-	// What is not repaired in time is missing, which is a result and no error.
+	// A policy that is not repaired in time counts as missing, which is a result and not an error.
 	err := await(ctx, stalled, lookInterval, "repairs", func(context.Context) error {
 		if repaired := s.observer.Repaired(); repaired < count {
 			return fmt.Errorf("%d of %d are done", repaired, count)
@@ -150,7 +151,8 @@ func (s *session) concludeRepairs(ctx context.Context, count int, began time.Tim
 	return nil
 }
 
-// idle watches the tool at rest. Nobody reads its metrics meanwhile: each time, it would have to ask the API server who that is.
+// idle watches the tool at rest. Its metrics are not read meanwhile: each read would have it
+// send a review to the API server.
 func (s *session) idle(ctx context.Context, _ *report.Phase) error {
 	return s.pass(ctx, fmt.Sprintf("idle: %s at rest", s.options.idle), s.options.idle)
 }
@@ -168,7 +170,8 @@ func (s *session) pass(ctx context.Context, what string, duration time.Duration)
 	}
 }
 
-// readHeap adds to a phase how much memory the manager needs after it. The reactors do not tell.
+// readHeap adds to a phase how much memory the manager needs after it. The reactors export no
+// metrics.
 func (s *session) readHeap(ctx context.Context, name string) error {
 	if s.tool.meters == nil {
 		return nil

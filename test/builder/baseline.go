@@ -1,5 +1,6 @@
-// Package builder makes the objects that tests begin with, in one line each. What it makes is complete: every default of the
-// CustomResourceDefinition's schema is filled in, as in an object that was read from an API server.
+// Package builder builds the objects that tests begin with, in one line each. They are complete:
+// every default of the CustomResourceDefinition's schema is filled in, as in an object that was
+// read from an API server.
 package builder
 
 import (
@@ -15,7 +16,7 @@ type BaselineBuilder struct {
 	baseline *v1alpha1.ClusterNetworkBaseline
 }
 
-// Baseline begins a baseline that selects every namespace and says nothing else, so that the schema's defaults hold.
+// Baseline begins a baseline that selects every namespace and otherwise has the schema's defaults.
 func Baseline(name string) *BaselineBuilder {
 	return &BaselineBuilder{&v1alpha1.ClusterNetworkBaseline{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -131,7 +132,7 @@ func (b *BaselineBuilder) Unlabeled(unlabeled v1alpha1.UnlabeledPolicy) *Baselin
 	return b
 }
 
-// DeletionPolicy sets what becomes of the policies when the baseline is deleted.
+// DeletionPolicy sets what happens to the policies when the baseline is deleted.
 func (b *BaselineBuilder) DeletionPolicy(deletionPolicy v1alpha1.DeletionPolicy) *BaselineBuilder {
 	b.baseline.Spec.DeletionPolicy = deletionPolicy
 	return b
@@ -161,7 +162,7 @@ func (b *BaselineBuilder) With(change func(*v1alpha1.ClusterNetworkBaseline)) *B
 	return b
 }
 
-// Obj returns the baseline. The builder can go on being used: what it returned does not change any more.
+// Obj returns the baseline. The builder can be used further without changing the returned object.
 func (b *BaselineBuilder) Obj() *v1alpha1.ClusterNetworkBaseline { return b.baseline.DeepCopy() }
 
 // DNSPods returns the peer for DNS pods in a namespace, chosen by labels given as key and value in turn; without any, all pods there.

@@ -8,11 +8,11 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// usual is what a governed namespace holds, sorted.
+// usual are the policies of a governed namespace, sorted.
 var usual = []string{v1alpha1.AllowDNSName, v1alpha1.DefaultDenyName, v1alpha1.EnvironmentIsolationName}
 
-// abridge shortens a listing of policies in all namespaces. What is left out is only namespaces that hold exactly the usual three:
-// left says how many lines that are, others which namespaces.
+// abridge shortens a listing of policies in all namespaces. It leaves out only namespaces
+// that hold exactly the usual three: left is the number of lines, others names the namespaces.
 func abridge(lines, interesting []string) (shown []string, left int, others string) {
 	held := map[string][]string{}
 	for _, line := range lines[1:] {

@@ -19,7 +19,7 @@ import (
 // end is one end of a connection, and the environment that it belongs to.
 type end struct{ name, environment string }
 
-// everything is what is allowed without any policy.
+// everything is allowed without any policy.
 func everything(_, _ end) bool { return true }
 
 // onlyOwnEnvironment is what the sample baseline promises: DNS, the own namespace, the own environment.
@@ -47,7 +47,7 @@ func asAnnounced(s *scene, announced func(from, to end) bool) error {
 	return nil
 }
 
-// governs compares what the baseline says of itself with what was announced.
+// governs compares the status of the baseline with what was announced.
 func governs(s *scene, want int32) error {
 	if want == 0 {
 		if len(s.baselines) > 0 {
@@ -64,7 +64,7 @@ func governs(s *scene, want int32) error {
 	return claims(&s.baselines[0], want)
 }
 
-// claims compares a baseline's counts with what is true.
+// claims compares a baseline's counts with the namespaces.
 func claims(baseline *v1alpha1.ClusterNetworkBaseline, want int32) error {
 	if counts := baseline.Status.Namespaces; counts.Governed != want || counts.Synced != want {
 		return fmt.Errorf("the baseline counts %d namespaces governed and %d synced, and not %d", counts.Governed, counts.Synced, want)
@@ -162,7 +162,7 @@ func removedAll(sentence string) func(*scene) (outcome, error) {
 	}
 }
 
-// meanwhile says what must be seen until a policy is put back.
+// meanwhile is what the demo expects to see until a policy is restored.
 type meanwhile struct {
 	// changes are the connections, sorted, that are possible and should not be, or the other way round.
 	changes  []way
@@ -187,7 +187,7 @@ func putBack(namespace, name string, announced meanwhile) func(*scene) (outcome,
 		}
 		repaired := slices.IndexFunc(frames[broken:], func(f frame) bool { return thePolicy(key)(f) && f.intact(original) })
 		if repaired < 0 {
-			return outcome{}, fmt.Errorf("the policy %s was not put back", key)
+			return outcome{}, fmt.Errorf("the policy %s was not restored", key)
 		}
 		open := frames[broken+repaired].at.Sub(frames[broken].at)
 		if live := policyIn(s.world, key); live == nil || !same(live, original) {
@@ -202,7 +202,7 @@ func putBack(namespace, name string, announced meanwhile) func(*scene) (outcome,
 		if seen := difference(s.before, between); !slices.Equal(seen, announced.changes) {
 			return outcome{}, fmt.Errorf("in between, these connections differed: %v, and not %v", seen, announced.changes)
 		}
-		return outcome{sentence: "put back after " + seconds(open) + "; " + announced.sentence, between: between}, nil
+		return outcome{sentence: "restored after " + seconds(open) + "; " + announced.sentence, between: between}, nil
 	}
 }
 

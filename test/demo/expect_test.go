@@ -32,8 +32,8 @@ func TestPutBack(t *testing.T) {
 	}{
 		"opened and closed again":      {[]frame{modified(opened), modified(original)}, original, announced, ""},
 		"never touched":                {nil, original, announced, "was not touched"},
-		"not put back":                 {[]frame{modified(opened)}, opened, announced, "was not put back"},
-		"put back without its label":   {[]frame{modified(opened), modified(stripped)}, stripped, announced, "was not put back"},
+		"not restored":                 {[]frame{modified(opened)}, opened, announced, "was not restored"},
+		"restored without its label":   {[]frame{modified(opened), modified(stripped)}, stripped, announced, "was not restored"},
 		"opened again since":           {[]frame{modified(opened), modified(original), modified(opened)}, opened, announced, "not what it was before"},
 		"less was open than announced": {[]frame{modified(stripped), modified(original)}, original, announced, "in between"},
 		"more was open than announced": {[]frame{modified(opened), modified(original)}, original, nil, "in between"},

@@ -20,8 +20,8 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// film records every revision of policies, namespaces and baselines, and when it came. A hole that is closed within a few
-// hundredths of a second is seen on it, and how long it was open is measured.
+// film records every revision of policies, namespaces and baselines, and when it came. A hole that
+// is closed within a few hundredths of a second shows up in it, with its duration.
 type film struct {
 	mu     sync.Mutex
 	frames []frame
@@ -93,7 +93,8 @@ func (f *film) fail(err error) {
 // length is how many frames there are by now.
 func (f *film) length() int { return len(f.until(-1)) }
 
-// until returns the first frames, all for a negative number. Frames only ever come on top, so that nobody changes what it returns.
+// until returns the first frames, all for a negative number. Frames are only appended, so that the
+// result does not change.
 func (f *film) until(count int) []frame {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,13 +128,13 @@ func (f *film) policies(count int) map[client.ObjectKey]*networkingv1.NetworkPol
 	return policies
 }
 
-// intact says whether a frame shows a policy as it was before.
+// intact reports whether a frame shows a policy as it was before.
 func (f frame) intact(original *networkingv1.NetworkPolicy) bool {
 	policy, ok := f.object.(*networkingv1.NetworkPolicy)
 	return ok && f.event != watch.Deleted && same(policy, original)
 }
 
-// same compares what users can say in a policy.
+// same compares the fields of a policy that users set.
 func same(a, b *networkingv1.NetworkPolicy) bool {
 	return apiequality.Semantic.DeepEqual(a.Spec, b.Spec) && maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations)
 }

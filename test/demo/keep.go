@@ -7,7 +7,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/reachability"
 )
 
-// stay sets the scene for a visitor and waits until somebody ends it.
+// stay sets the scene for a visitor and waits until they end it.
 func (s *show) stay(ctx context.Context, stage *stage) error {
 	for _, arguments := range [][]string{
 		{"apply", "-f", "test/demo/namespaces.yaml", "-f", "test/demo/sandbox.yaml"},
@@ -33,7 +33,7 @@ func (s *show) stay(ctx context.Context, stage *stage) error {
 	return context.Cause(ctx)
 }
 
-// invite says what a visitor can do.
+// invite suggests commands to a visitor.
 func (s *show) invite(stage *stage) {
 	s.screen.heading("", "In another terminal")
 	s.screen.line("  " + s.screen.paint(cyan, "export KUBECONFIG="+stage.environment.Cluster.KubeconfigPath()))
@@ -42,9 +42,9 @@ func (s *show) invite(stage *stage) {
 	s.screen.line("Then, for example:")
 	for _, try := range [][2]string{
 		{"watch the baseline while you do the rest", "kubectl get cnb -w"},
-		{"a new namespace has its policies at once", "kubectl create ns mine; kubectl get netpol -n mine"},
+		{"a new namespace has its policies immediately", "kubectl create ns mine; kubectl get netpol -n mine"},
 		{"Dana holds the role edit in shop, and still cannot switch it off", "kubectl --as=dana delete netpol --all -n shop; kubectl get netpol -n shop"},
-		{"what was put back, and when", "kubectl get events -n shop"},
+		{"what was restored, and when", "kubectl get events -n shop"},
 		{"what a baseline can say", "kubectl explain cnb.spec"},
 		{"the operator's log (it is a process here, not a pod), quiet unless something fails", "tail -f " + stage.manager.LogPath()},
 	} {

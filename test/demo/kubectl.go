@@ -12,7 +12,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// kubectl runs the real kubectl, as an administrator, in the root of the repository. It returns what kubectl says, complaints included.
+// kubectl runs the real kubectl, as an administrator, in the root of the repository. It returns the
+// output of kubectl, stderr included.
 func (s *stage) kubectl(ctx context.Context, arguments ...string) ([]string, error) {
 	command := exec.CommandContext(ctx, s.environment.Cluster.Kubectl(), arguments...)
 	command.Dir = harness.RepositoryPath(".")
@@ -28,7 +29,8 @@ func (s *stage) kubectl(ctx context.Context, arguments ...string) ([]string, err
 	return lines, nil
 }
 
-// typed prints a command and what it says, and returns an error if it does not end as it has to.
+// typed prints a command and its output, and returns an error if the command does not end as
+// expected.
 func (s *stage) typed(ctx context.Context, command command) error {
 	s.screen.command(append([]string{"kubectl"}, command.arguments...)...)
 	lines, err := s.kubectl(ctx, command.arguments...)
@@ -47,7 +49,7 @@ func (s *stage) typed(ctx context.Context, command command) error {
 	return nil
 }
 
-// kubectlError is a kubectl that failed, and what it said.
+// kubectlError is a kubectl that failed, and its output.
 type kubectlError struct {
 	arguments, said []string
 	err             error
@@ -68,12 +70,13 @@ func (s *stage) untilItSucceeds(ctx context.Context, arguments []string) (lines 
 	return lines, nil
 }
 
-// showBaseline shows how the baseline stands.
+// showBaseline shows the status of the baseline.
 func (s *stage) showBaseline(ctx context.Context) error {
 	return s.typed(ctx, kubectl("get", "cnb"))
 }
 
-// showPolicies shows all policies, but writes out only those of the namespaces that are of interest; of the others it says how many.
+// showPolicies shows all policies, but writes out only those of the interesting namespaces and
+// counts the others.
 func (s *stage) showPolicies(ctx context.Context, interesting ...string) error {
 	lines, err := s.kubectl(ctx, "get", "netpol", "-A")
 	if err != nil {

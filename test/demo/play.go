@@ -18,28 +18,29 @@ const (
 	pollInterval = 50 * time.Millisecond
 )
 
-// play goes through steps. It remembers how things stood after the last one.
+// play goes through steps. It keeps the state after the last one.
 type play struct {
 	stage  *stage
 	before reach
 }
 
-// scene is what an expectation looks at: the film since the step began, and the cluster as it is now.
+// scene is the input of an expectation: the film since the step began, and the cluster as it is
+// now.
 type scene struct {
 	film   *film
 	start  int
 	before reach
-	// world and baselines are as they are now, and now is who may talk to whom in it.
+	// world and baselines are the current ones, and now is which connections the world allows.
 	world     reachability.World
 	baselines []v1alpha1.ClusterNetworkBaseline
 	now       reach
 }
 
-// outcome is what came of a step.
+// outcome is the outcome of a step.
 type outcome struct {
-	// sentence says it.
+	// sentence describes it.
 	sentence string
-	// between is who could talk to whom for a moment, if that was neither as before nor as now.
+	// between is which connections were allowed for a moment, if neither as before nor as now.
 	between reach
 }
 
@@ -67,12 +68,13 @@ func (p *play) step(ctx context.Context, step *step) error {
 	return nil
 }
 
-// finalError is what no waiting can mend.
+// finalError is an error that waiting cannot fix.
 type finalError struct{ error }
 
 func (e finalError) Unwrap() error { return e.error }
 
-// await looks again and again until everything is as announced. If that does not happen in time, the error says what is missing.
+// await polls until everything is as announced. If that does not happen in time, the error reports
+// what is missing.
 func (p *play) await(ctx context.Context, step *step, scene *scene) (result outcome, err error) {
 	var missing error
 	err = wait.PollUntilContextTimeout(ctx, pollInterval, deadline, true, func(ctx context.Context) (bool, error) {
@@ -80,7 +82,7 @@ func (p *play) await(ctx context.Context, step *step, scene *scene) (result outc
 		if final, ok := errors.AsType[finalError](err); ok {
 			return false, final
 		}
-		if ctx.Err() == nil { // what an interrupted look says is of no interest
+		if ctx.Err() == nil { // the result of an interrupted check does not count
 			result, missing = found, err
 		}
 		return err == nil, nil
@@ -110,7 +112,7 @@ func (p *play) check(ctx context.Context, step *step, scene *scene) (outcome, er
 	return step.expect(scene)
 }
 
-// draw shows who may talk to whom, and marks what the step has changed.
+// draw shows which connections are allowed, and marks those that the step has changed.
 func (p *play) draw(scene *scene, between reach) {
 	moments, caption := []reach{scene.before, scene.now}, "who may talk to whom"
 	switch newcomers := len(inTable(scene.now)) > len(inTable(scene.before)); {

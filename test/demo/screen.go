@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// width is what a line may have at most, in characters.
+// width is the maximum length of a line, in characters.
 const width = 100
 
 // A style is how a terminal shows text: the number of its escape sequence.
@@ -26,7 +26,7 @@ const (
 	cyan   style = "36"
 )
 
-// screen prints. It never fails: when nobody can read any more, the signal for that ends the demo.
+// screen prints. It never fails: when its reader has gone, the signal for that ends the demo.
 type screen struct {
 	out      io.Writer
 	terminal bool
@@ -47,7 +47,7 @@ func (s *screen) line(text string) {
 	_, _ = fmt.Fprintln(s.out, text)
 }
 
-// busy says, on a terminal, what is waited for. The next line takes its place.
+// busy shows, on a terminal, what the demo waits for. The next line replaces it.
 func (s *screen) busy(text string) {
 	if s.terminal && !s.busyLine {
 		_, _ = fmt.Fprint(s.out, s.paint(dim, "  … "+text))
@@ -77,7 +77,7 @@ func (s *screen) say(text string) {
 	}
 }
 
-// command prints what a user would type. A long command goes on in the next line, as in a shell.
+// command prints the command of a user. A long command continues in the next line, as in a shell.
 func (s *screen) command(arguments ...string) {
 	s.line("")
 	for i, line := range wrapCommand(arguments, width-len("  $ ")) {
@@ -89,7 +89,7 @@ func (s *screen) command(arguments ...string) {
 	}
 }
 
-// output prints what a command said. Only what is too long for a line is wrapped.
+// output prints the output of a command. Only lines that are too long are wrapped.
 func (s *screen) output(lines ...string) {
 	for _, line := range lines {
 		if utf8.RuneCountInString(line) <= width-2 {
@@ -112,15 +112,15 @@ func (s *screen) clipped(lines ...string) {
 	}
 }
 
-// remark prints a word of ours between the words of commands.
+// remark prints a remark between the outputs of commands.
 func (s *screen) remark(text string) { s.line("  " + s.paint(dim, text)) }
 
-// done says that something came out as announced.
+// done reports that something came out as announced.
 func (s *screen) done(sentence string) {
 	s.mark(s.paint(green, "✓"), sentence)
 }
 
-// failed says that something did not.
+// failed reports that something did not.
 func (s *screen) failed(sentence string) {
 	s.mark(s.paint(red, "✗"), sentence)
 }
@@ -173,7 +173,7 @@ func quote(argument string) string {
 	return argument
 }
 
-// seconds shows a duration as people speak of it.
+// seconds formats a duration for readers.
 func seconds(duration time.Duration) string {
 	if duration < time.Second {
 		return fmt.Sprintf("%.2f s", duration.Seconds())

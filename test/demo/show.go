@@ -14,7 +14,7 @@ type show struct {
 	keep   bool
 }
 
-// run returns what to exit with.
+// run returns the exit code.
 func (s *show) run(interrupt context.Context) int {
 	started := time.Now()
 	ctx, end := context.WithCancelCause(interrupt)
@@ -85,7 +85,7 @@ func rest(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// report says why it ended early.
+// report prints why the demo ended early.
 func (s *show) report(err error, interrupted bool) {
 	s.screen.line("")
 	switch {
@@ -103,7 +103,7 @@ func (s *show) report(err error, interrupted bool) {
 	}
 }
 
-// leave takes everything away, and says whether that went well.
+// leave removes everything, and reports whether that succeeded.
 func (s *show) leave(stage *stage) bool {
 	started := time.Now()
 	s.screen.busy("ending all processes")

@@ -23,7 +23,8 @@ const (
 	logLines = 8
 )
 
-// stage is what the story plays on: a control plane with netbaseline installed, and the manager beside it.
+// stage is the environment of the story: a control plane with netbaseline installed, and the
+// manager next to it.
 type stage struct {
 	screen       *screen
 	environment  *harness.Environment
@@ -32,19 +33,19 @@ type stage struct {
 	kubectlCache string
 }
 
-// build starts everything. What was started is ended by close, also after an error.
+// build starts everything. close ends it, also after an error.
 func (s *stage) build(ctx context.Context) error {
 	started := time.Now()
 	s.screen.busy("starting etcd, kube-apiserver and kube-controller-manager")
 	var err error
-	// Without this, kubectl would leave what it learns about this cluster in the user's home.
+	// Without this, kubectl would cache the discovery of this cluster in the user's home.
 	if s.kubectlCache, err = os.MkdirTemp("", "netbaseline-kubectl-*"); err != nil {
 		return err
 	}
 	if err := os.Setenv("KUBECACHEDIR", s.kubectlCache); err != nil {
 		return err
 	}
-	options := localcluster.Options{ControllerManagerArgs: []string{"--controllers=resourcequota-controller"}} // for whoever tries a quota
+	options := localcluster.Options{ControllerManagerArgs: []string{"--controllers=resourcequota-controller"}} // for visitors who try a quota
 	if s.environment, err = harness.Start(ctx, options); err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (s *stage) version(ctx context.Context) string {
 	return version
 }
 
-// startManager runs bin/manager as a process of its own, under the service account that config/rbac speaks of.
+// startManager runs bin/manager as a process of its own, under the service account of config/rbac.
 func (s *stage) startManager(ctx context.Context) error {
 	started := time.Now()
 	s.screen.busy("starting bin/manager")
@@ -117,14 +118,14 @@ func (s *stage) guard(ctx context.Context, end context.CancelCauseFunc) {
 	}
 }
 
-// managerDiedError says that the manager ended although nobody had asked it to.
+// managerDiedError means that the manager ended before the demo stopped it.
 type managerDiedError struct {
 	pid int
 	log []string
 }
 
 func (e *managerDiedError) Error() string {
-	return fmt.Sprintf("bin/manager (process %d) ended although nobody had asked it to", e.pid)
+	return fmt.Sprintf("bin/manager (process %d) ended unexpectedly", e.pid)
 }
 
 func tail(path string) []string {

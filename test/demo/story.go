@@ -2,22 +2,23 @@ package main
 
 import "github.com/netbaseline/netbaseline/api/v1alpha1"
 
-// step is a part of the story: what is told, what is typed, and what must come of it.
+// step is a part of the story: the text, the commands, and the expected outcome.
 type step struct {
 	title    string
 	story    string
 	commands []command
-	// allows says who must be allowed to talk to whom in the end.
+	// allows is which connections must be allowed in the end.
 	allows func(from, to end) bool
-	// governed is how many namespaces the baseline must say it governs, all of them synced; 0 if there must be no baseline.
+	// governed is how many namespaces the baseline must report as governed, all of them synced; 0
+	// if there must be no baseline.
 	governed int32
-	// expect says whether all else is as announced; it is asked again until it is.
+	// expect checks everything else that was announced; it is called again until it succeeds.
 	expect func(*scene) (outcome, error)
 	// interesting are the namespaces whose policies are written out.
 	interesting []string
 }
 
-// command is what somebody types: kubectl and arguments.
+// command is a command of a user: kubectl and arguments.
 type command struct {
 	arguments []string
 	// patient commands are tried until they succeed: what they need takes a moment in the API server.
@@ -47,7 +48,7 @@ func story() []step {
 	return []step{
 		{
 			title: "A cluster like many others",
-			story: "Two namespaces are in production, two in staging, one belongs to no environment. Nobody has written a NetworkPolicy, " +
+			story: "Two namespaces are in production, two in staging, one belongs to no environment. No one has written a NetworkPolicy, " +
 				"so nothing is denied to anybody, the internet included.",
 			commands: []command{kubectl("apply", "-f", "test/demo/namespaces.yaml")},
 			allows:   everything,
@@ -68,7 +69,7 @@ func story() []step {
 		},
 		{
 			title:       "A team gets a new namespace",
-			story:       "Its manifest holds nothing but the label, and nobody has to think of policies.",
+			story:       "Its manifest holds nothing but the label, and its owner does not have to think of policies.",
 			commands:    []command{kubectl("apply", "-f", "test/demo/sandbox.yaml")},
 			allows:      onlyOwnEnvironment,
 			governed:    7,
@@ -77,7 +78,7 @@ func story() []step {
 		},
 		{
 			title:       "Preview goes live",
-			story:       "The platform team moves it from staging to production. One label decides, and nobody edits a policy.",
+			story:       "The platform team moves it from staging to production. One label decides, and no one edits a policy.",
 			commands:    []command{kubectl("label", "namespace", "preview", "environment=production", "--overwrite")},
 			allows:      onlyOwnEnvironment,
 			governed:    7,

@@ -13,7 +13,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/reachability"
 )
 
-// What stands in a cell of the table.
+// The contents of a cell of the table.
 const (
 	open   = "●"
 	closed = "·"
@@ -29,13 +29,13 @@ const (
 // cast is the namespaces of the story, in the order of the table.
 var cast = []string{"shop", "billing", "preview", "qa", "sandbox", "scratch"}
 
-// way is a connection that somebody may want to open.
+// way is a possible connection.
 type way struct{ from, to string }
 
-// reach says of each way whether it is open.
+// reach is which ways are open.
 type reach map[way]bool
 
-// look evaluates, with cyclonus' matcher, who may talk to whom in a world.
+// look evaluates, with cyclonus' matcher, which connections a world allows.
 func look(world reachability.World) reach {
 	seen := reach{}
 	for _, w := range ways(world) {
@@ -48,7 +48,7 @@ func look(world reachability.World) reach {
 	return seen
 }
 
-// ways lists what can be asked about the members of the cast that exist in a world.
+// ways lists the connections between the members of the cast that exist in a world.
 func ways(world reachability.World) []way {
 	present := slices.DeleteFunc(slices.Clone(cast), func(name string) bool {
 		_, ok := world.Namespaces[name]
@@ -64,7 +64,7 @@ func ways(world reachability.World) []way {
 	return list
 }
 
-// podOf returns a pod that stands for an end of a connection.
+// podOf returns a pod that represents an end of a connection.
 func podOf(end string) reachability.Pod {
 	switch end {
 	case internet:
@@ -88,8 +88,8 @@ func difference(a, b reach) []way {
 	return different
 }
 
-// table draws one moment, or several moments in one: a cell that did not stay as it was shows what it went through. Its first
-// column holds the environments.
+// table draws one moment, or several moments in one: a cell that changed shows its
+// history. Its first column holds the environments.
 func (s *screen) table(environments map[string]string, moments ...reach) {
 	now := moments[len(moments)-1]
 	columns := slices.Concat(inTable(now), []string{internet, dns})
@@ -129,7 +129,7 @@ func rowsOf(now reach) map[string]bool {
 	return rows
 }
 
-// cell shows what a way went through.
+// cell shows the history of a way.
 func cell(moments []reach, w way) string {
 	var marks []string
 	for _, moment := range moments {
@@ -162,7 +162,7 @@ func center(text string, within int) string {
 	return strings.Repeat(" ", left) + text + strings.Repeat(" ", space-left)
 }
 
-// caption stands above a table.
+// caption is printed above a table.
 func (s *screen) caption(text string) {
 	s.line("")
 	s.line("  " + text + s.paint(dim, "   ("+open+" yes  "+closed+" no; TCP 8080, DNS: UDP 53)"))

@@ -40,7 +40,8 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// A page that nobody links to is not read. A link to a folder, or to its index, is one to all of its pages.
+// A page without a link to it is not read. A link to a folder, or to its index, is one to all of
+// its pages.
 func TestTheIndexNamesEveryPage(t *testing.T) {
 	t.Parallel()
 	all := allPages(t)

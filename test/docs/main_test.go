@@ -1,5 +1,6 @@
-// Package docs_test holds the documentation to what the software does. It runs the commands that the pages mark as runnable, offers every
-// YAML block to a real API server, follows every link, and checks each message that the pages quote.
+// Package docs_test checks the documentation against the software. It runs the commands that the
+// pages mark as runnable, submits every YAML block to a real API server, follows every link, and
+// checks each message that the pages quote.
 package docs_test
 
 import (
@@ -80,8 +81,8 @@ func allPages(t *testing.T) map[string]*pages.Page {
 	return found
 }
 
-// shell runs commands as somebody would who follows a page: in the root of the repository, with the kubectl that belongs to the control
-// plane. It returns what they print; its error holds what they complain about.
+// shell runs commands as a reader of a page would: in the root of the repository, with the kubectl
+// that belongs to the control plane. It returns their output; the error contains their stderr.
 func shell(ctx context.Context, script string) (string, error) {
 	variables := append(slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "KUBE") }),
 		"PATH="+filepath.Dir(environment.Cluster.Kubectl())+string(filepath.ListSeparator)+os.Getenv("PATH"),
@@ -91,7 +92,7 @@ func shell(ctx context.Context, script string) (string, error) {
 	return harness.Shell(ctx, harness.RepositoryPath("."), variables, script)
 }
 
-// mustRun is shell for what has to succeed.
+// mustRun is shell for commands that must succeed.
 func mustRun(t *testing.T, script string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*patience)
@@ -103,10 +104,10 @@ func mustRun(t *testing.T, script string) string {
 	return output
 }
 
-// clusterWide are kinds of which pages make objects that are in no namespace.
+// clusterWide are the cluster-scoped kinds of which pages create objects.
 var clusterWide = []string{"namespaces", "clusterroles", "clusterrolebindings"}
 
-// tidy takes away, at the end of a test, what the pages' commands have made.
+// tidy removes, at the end of a test, the objects that the pages' commands have created.
 func tidy(t *testing.T) {
 	t.Helper()
 	list := func() map[string][]string {

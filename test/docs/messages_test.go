@@ -62,14 +62,14 @@ func TestEveryMessageIsSaid(t *testing.T) {
 func TestTheCheckOfMessagesIsStrict(t *testing.T) {
 	speech := newSpeech(t)
 	for text, want := range map[string]bool{
-		"<n> of <n namespaces> not protected":                                                                true,
-		"<n> of <n namespaces> not protected; <namespace>: QuotaExceeded: <message>":                         true,
-		"<n namespaces> protected; <n> contested, such as <namespace>: somebody keeps changing its policies": true,
-		"<n> of <n namespaces> are not protected":                                                            false,
-		"<n> of <n namespaces> not protected; <namespace>: QuotaExeeded: <message>":                          false,
-		"<n> of shop not protected":                                                                          false,
-		"":                                                                                                   false,
-		"<message>":                                                                                          false,
+		"<n> of <n namespaces> not protected":                                                                      true,
+		"<n> of <n namespaces> not protected; <namespace>: QuotaExceeded: <message>":                               true,
+		"<n namespaces> protected; <n> contested, such as <namespace>: another client keeps changing its policies": true,
+		"<n> of <n namespaces> are not protected":                                                                  false,
+		"<n> of <n namespaces> not protected; <namespace>: QuotaExeeded: <message>":                                false,
+		"<n> of shop not protected":                                                                                false,
+		"":                                                                                                         false,
+		"<message>":                                                                                                false,
 	} {
 		if got := speech.MatchString(text); got != want {
 			t.Errorf("%q: got %t, want %t", text, got, want)
@@ -153,7 +153,7 @@ func templatesOf(t *testing.T) (templates []string) {
 
 var word = regexp.MustCompile(`[A-Za-z]{2}`)
 
-// isSpeech says whether a text is more than a name or a lone value: it has several words, or a word and a value. What hangs the first failure
+// isSpeech reports whether a text is more than a name or a lone value: it has several words, or a word and a value. What hangs the first failure
 // onto a message has no words.
 func isSpeech(template string) bool {
 	bare := strings.TrimSpace(strings.ReplaceAll(template, hole, " "))

@@ -18,9 +18,9 @@ import (
 // Marks of blocks. CONTRIBUTING.md explains them.
 const (
 	runnable = "runnable" // sh: is run; yaml: is applied
-	refused  = "refused"  // beside runnable: must not succeed
+	refused  = "refused"  // next to runnable: must not succeed
 	output   = "output"   // text: what the block before prints
-	message  = "message"  // text: what somebody reads in a status or in an event
+	message  = "message"  // text: a message in a status or in an event
 )
 
 // marksOf says which marks a block may carry, by its language.
@@ -39,7 +39,7 @@ func TestEveryMarkIsKnown(t *testing.T) {
 	}
 }
 
-// walkthroughs are the pages that have to be runnable: somebody follows them word for word.
+// walkthroughs are the pages that have to be runnable: readers follow them word for word.
 var walkthroughs = []string{"README.md", "docs/quickstart.md", "docs/concepts.md", "docs/operating.md", "docs/security.md", "docs/gitops.md"}
 
 func TestWhatThePagesTellToRunWorks(t *testing.T) {

@@ -1,5 +1,6 @@
-// Command exposition prints what a running manager exports, as Prometheus would read it. It runs the manager as a process, on a control
-// plane of its own, lets it protect a namespace and repair a policy, so that everything has been counted once, and then scrapes it.
+// Command exposition prints the metrics of a running manager, as Prometheus would read them. It
+// runs the manager as a process, on a control plane of its own, has it protect a namespace and
+// repair a policy, so that every counter has a value, and then scrapes it.
 //
 //	go run ./test/exposition [-baseline FILE]
 package main
@@ -90,7 +91,8 @@ func build(ctx context.Context, directory string) (string, error) {
 	return path, harness.BuildManager(ctx, path)
 }
 
-// start starts the manager with leader election, as it is deployed; metrics are served to everybody on this machine.
+// start starts the manager with leader election, as it is deployed; metrics are served to every
+// client on this machine.
 func start(ctx context.Context, environment *harness.Environment, program, directory string) (process *localcluster.Process, url string, err error) {
 	kubeconfig, err := environment.Cluster.ServiceAccountKubeconfig(ctx, harness.OperatorNamespace, harness.OperatorServiceAccount)
 	if err != nil {
@@ -106,7 +108,7 @@ func start(ctx context.Context, environment *harness.Environment, program, direc
 	return process, "http://" + address + "/metrics", process.Start(ctx)
 }
 
-// exercise gives the manager something to count, and returns what it exports when it has counted it.
+// exercise gives the manager something to count, and returns its metrics afterwards.
 func exercise(ctx context.Context, environment *harness.Environment, url string) (string, error) {
 	const protected, repaired = "netbaseline_namespace_protection_seconds_count 1\n", "netbaseline_drift_repairs_total 1\n"
 	if err := environment.Admin.Create(ctx, builder.Baseline("default").Obj()); err != nil {

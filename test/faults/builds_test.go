@@ -25,11 +25,12 @@ var otherBuilds = map[string]*strings.Replacer{
 	"one port fewer": strings.NewReplacer("range static.Ports {", "range static.Ports[1:] {"),
 }
 
-// Two builds of netbaseline that do not agree write at once, without leader election: there is no hole, and after a few writes to each
-// policy they leave each other alone.
+// Two builds of netbaseline that render differently write at the same time, without leader
+// election: there is no hole, and after a few writes to each policy they stop overwriting each
+// other.
 func TestTwoBuildsAtOnce(t *testing.T) {
-	// As often as both put back what the other wrote, once without reading it and three times each after that, and as both have written
-	// at the start.
+	// Both restore what the other wrote, once without reading it and three times each after that,
+	// and both write at the start.
 	const mostUpdates = 10
 	for name, changes := range otherBuilds {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +80,7 @@ func (s *site) updates(t *testing.T) (updates int) {
 	return updates
 }
 
-// expectPeace waits until nobody has written a policy of a site for a while.
+// expectPeace waits until the policies of a site have not been written for a while.
 func expectPeace(t *testing.T, s *site, duration time.Duration) {
 	t.Helper()
 	before, since := s.counts(t), time.Now()

@@ -138,7 +138,7 @@ func expectSilence(t *testing.T) {
 		writes = restart(t)
 	}
 	for _, call := range writes {
-		t.Errorf("a manager that finds everything as it must be writes: %s", call)
+		t.Errorf("a manager that finds the desired state writes: %s", call)
 	}
 }
 
@@ -159,7 +159,7 @@ var markers int
 func (o *operator) seesEverything(t *testing.T) string {
 	t.Helper()
 	markers++
-	marker := builder.Baseline(fmt.Sprintf("marker-%04d", markers)).Selecting(siteLabel, "nobody").Mode(v1alpha1.ModeAudit).Obj()
+	marker := builder.Baseline(fmt.Sprintf("marker-%04d", markers)).Selecting(siteLabel, "none").Mode(v1alpha1.ModeAudit).Obj()
 	must(t, env.Admin.Create(t.Context(), marker))
 	eventually(t, func() string {
 		must(t, env.Admin.Get(t.Context(), client.ObjectKeyFromObject(marker), marker))

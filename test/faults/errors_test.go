@@ -34,7 +34,7 @@ var apiErrors = []struct {
 const inCI = 24
 
 // Every call of every workload fails in every way, once and five times in a row; the workload ends as if nothing had happened. The
-// cases run side by side, each in a site of its own, and each fault meets only its own site.
+// cases run in parallel, each in a site of its own, and each fault meets only its own site.
 func TestEveryCallFails(t *testing.T) {
 	cases := map[*workload][]errorCase{}
 	random := rand.New(rand.NewPCG(seed, 3))
@@ -130,7 +130,7 @@ func fail(t *testing.T, cases []errorCase) {
 			unmet++
 		}
 	}
-	if unmet > len(all)/4 { // statuses of many sites at once may take one write less
+	if unmet > len(all)/4 { // statuses of many sites together may take one write less
 		t.Errorf("%d of %d faults met no call", unmet, len(all))
 	}
 	o.giveUp()

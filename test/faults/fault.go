@@ -206,7 +206,7 @@ func Answer(body string, end <-chan struct{}) Fault {
 		closeBody(request)
 		reader, writer := io.Pipe()
 		go func() {
-			_, _ = io.WriteString(writer, body) // fails only if nobody reads it
+			_, _ = io.WriteString(writer, body) // fails only without a reader
 			select {
 			case <-end:
 			case <-request.Context().Done():

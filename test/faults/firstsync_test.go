@@ -21,7 +21,7 @@ type blindness struct {
 	name string
 	// inflict puts faults in place, and returns what takes them away, one after the other.
 	inflict func(*faults.Transport) (lift []func(*testing.T, *operator))
-	// deceived says that the manager believes to see everything, and so begins its work.
+	// deceived means that the manager assumes that it sees everything, and so begins its work.
 	deceived bool
 }
 

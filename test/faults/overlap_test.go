@@ -24,7 +24,7 @@ import (
 type walk struct {
 	*site
 	suffixes []string
-	// taken are the steps so far, for whoever has to find out which one was wrong.
+	// taken are the steps so far, to find out which one was wrong.
 	taken []string
 }
 
@@ -42,7 +42,7 @@ func strictness(b *builder.BaselineBuilder, suffix string) *builder.BaselineBuil
 
 // Baselines overlap, and are switched to Audit, rolled back, told to retain, replaced without
 // finalizers, deleted, torn off and created again; they trade their priorities, and let namespaces
-// go and take them back. Nobody loosens what another one has made and not given up, nothing is
+// go and take them back. No baseline loosens what another one has made and not given up, nothing is
 // removed while in doubt, and when all enforce again the highest governs.
 func TestOverlappingBaselines(t *testing.T) {
 	walks, steps := 6, 12
@@ -181,7 +181,8 @@ func (w *walk) rollBack(scope v1alpha1.IsolationScope) func(*testing.T, string) 
 	}
 }
 
-// tearOff removes a baseline in a moment in which it has no finalizer, so that nobody sees it go.
+// tearOff removes a baseline in a moment in which it has no finalizer, so that its deletion is not
+// observed.
 func (w *walk) tearOff(t *testing.T, suffix string) {
 	t.Helper()
 	eventually(t, func() string {
@@ -212,8 +213,8 @@ func (w *walk) trade(t *testing.T, suffix string) {
 	}
 }
 
-// rest waits until the site is as the model has it. While a doubt keeps what nobody governs, a
-// deletion may wait too.
+// rest waits until the site is as the model has it. While policies that no baseline governs are
+// kept because of a doubt, a deletion may wait too.
 func (w *walk) rest(t *testing.T) {
 	t.Helper()
 	eventually(t, func() (missing string) {

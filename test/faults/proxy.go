@@ -11,7 +11,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Proxy is an API server to a process of its own: what that asks goes through the transport, under the identity that it shows.
+// Proxy is an API server to a process of its own: its requests go through the transport, under its
+// own identity.
 func (t *Transport) Proxy(config *rest.Config) (http.Handler, error) {
 	target, err := url.Parse(config.Host)
 	if err != nil {

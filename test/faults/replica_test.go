@@ -36,7 +36,7 @@ var program = sync.OnceValues(func() (string, error) {
 type replica struct {
 	*faults.Transport
 	process *localcluster.Process
-	// leads says that it has had the lease, and written is how often it has changed a policy or a baseline.
+	// leads means that it has had the lease, and written is how often it has changed a policy or a baseline.
 	leads   atomic.Bool
 	written atomic.Int32
 }
@@ -74,7 +74,7 @@ func (r *replica) serve(t *testing.T) (path string) {
 	must(t, err)
 	server := httptest.NewUnstartedServer(proxy)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of replicas that are killed while they connect
-	server.StartTLS()                                   // nobody shows a token to a server without TLS
+	server.StartTLS()                                   // clients send no token to a server without TLS
 	t.Cleanup(func() {
 		r.Abandon()
 		server.CloseClientConnections()
@@ -173,7 +173,8 @@ func (r *replica) killed(effective bool) faults.Fault {
 	}
 }
 
-// stopped is a SIGSTOP in the middle of a call, which is held back until somebody says to go on, and SIGCONT when its answer is there.
+// stopped is a SIGSTOP in the middle of a call, which is held back until a test lets it continue,
+// and SIGCONT when its answer arrives.
 func (r *replica) stopped(held chan<- struct{}, goOn <-chan struct{}) faults.Fault {
 	return func(_ *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 		if err := r.process.Pause(); err != nil {
@@ -182,7 +183,7 @@ func (r *replica) stopped(held chan<- struct{}, goOn <-chan struct{}) faults.Fau
 		close(held)
 		<-goOn
 		response, err := send()
-		_ = r.process.Resume() // it is alive, or nobody would have waited
+		_ = r.process.Resume() // it is alive, or nothing would have waited for it
 		return response, err
 	}
 }

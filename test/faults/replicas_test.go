@@ -29,7 +29,8 @@ func startPair(t *testing.T) (leader, standby *replica) {
 	return leader, startReplica(t, electing...)
 }
 
-// The leader dies, as a process does, at any write of all workloads at once; the standby takes over and finishes the work.
+// The leader dies, as a process does, at any write of all workloads together; the standby takes
+// over and finishes the work.
 func TestTheLeaderIsKilled(t *testing.T) {
 	lots := 1
 	if *long {
@@ -131,7 +132,7 @@ func TestTheLeaderIsStoppedAndContinued(t *testing.T) {
 			if repairs > stale {
 				t.Errorf("the new leader had to write %d times after the old one was continued, which wrote %d times", repairs, stale)
 			}
-			t.Logf("%d writes were under way, and took %d to put right", stale, repairs)
+			t.Logf("%d writes were under way, and took %d to repair", stale, repairs)
 			finishAll(t, all)
 			loosened.finish(t, last)
 			must(t, standby.process.Kill())

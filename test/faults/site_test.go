@@ -195,7 +195,7 @@ func (s *site) delete(t *testing.T, suffix string) {
 	must(t, env.Admin.Delete(t.Context(), &v1alpha1.ClusterNetworkBaseline{ObjectMeta: metav1.ObjectMeta{Name: s.id + "-" + suffix}}))
 }
 
-// owns says whether a call is about this site.
+// owns reports whether a call is about this site.
 func (s *site) owns(call faults.Call) bool {
 	if call.Resource == "clusternetworkbaselines" {
 		return strings.HasPrefix(call.Name, s.id+"-")

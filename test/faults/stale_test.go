@@ -74,7 +74,7 @@ func scope(scope v1alpha1.IsolationScope) step {
 
 var histories = []history{
 	{
-		name: "the baseline is deleted, and created again by somebody who did not wait", policies: 9,
+		name: "the baseline is deleted, and created again before it was gone", policies: 9,
 		seen: []step{enforce}, last: remove,
 		undone: func(t *testing.T, s *site) { forceOff(t, s); recreate(t, s) },
 	},
@@ -121,7 +121,7 @@ type newcomer struct {
 	name string
 	// detour chooses the calls that the server answers.
 	detour func(faults.Call) bool
-	// streams says whether its caches ask for a watch that begins with all there is, and not for a list.
+	// streams reports whether its caches ask for a watch that begins with all there is, and not for a list.
 	streams bool
 }
 
@@ -141,7 +141,7 @@ func TestAStaleAPIServer(t *testing.T) {
 	stale, err := env.Cluster.StartAPIServer(t.Context(), "http://"+link.Address())
 	must(t, err)
 	t.Cleanup(func() { must(t, stale.Kill()) })
-	t.Run("many at once", func(t *testing.T) { goBackInTime(t, stale, link, newcomers) })
+	t.Run("many together", func(t *testing.T) { goBackInTime(t, stale, link, newcomers) })
 	if !*long {
 		return
 	}

@@ -22,17 +22,18 @@ type Event struct {
 	whole metav1.WatchEvent
 }
 
-// Deliver says what a watch delivers when an event arrives: as a rule, that event.
+// Deliver returns what a watch delivers when an event arrives: usually that event.
 type Deliver func(Event) []Event
 
 // Twice delivers everything twice.
 func Twice(event Event) []Event { return []Event{event, event} }
 
-// Unseen is a state of an object that lasts from one event to another one, and is over before anybody sees it.
+// Unseen is a state of an object that lasts from one event to another one, and is over before any
+// client sees it.
 type Unseen struct {
 	From, Until func(Event) bool
-	// Skipped leaves out what the watch has to say about the object before it is over, as if a cache had been filled anew meanwhile.
-	// Otherwise the whole watch stalls, and then delivers everything at once.
+	// Skipped leaves out the events about the object before it is over, as if a cache had been
+	// refilled meanwhile. Otherwise the whole watch stalls, and then delivers everything together.
 	Skipped bool
 
 	mu    sync.Mutex
@@ -42,7 +43,7 @@ type Unseen struct {
 	about string
 }
 
-// Over says whether the state has come and gone.
+// Over reports whether the state has come and gone.
 func (u *Unseen) Over() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -90,7 +91,8 @@ func Chain(links ...Deliver) Deliver {
 	}
 }
 
-// Tamper has a watch deliver something else than the API server sends. The watch is asked for in JSON, whatever the client prefers.
+// Tamper has a watch deliver something else than the API server sends. The watch is requested in
+// JSON, whatever the client prefers.
 func (t *Transport) Tamper(deliver Deliver) Fault {
 	return func(request *http.Request, _ sendFunc) (*http.Response, error) {
 		inJSON := request.Clone(request.Context())

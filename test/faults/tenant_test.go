@@ -86,7 +86,7 @@ func TestATenantWhoLoops(t *testing.T) {
 	s.free(t)
 }
 
-// Whatever a tenant changes of a policy, it is put back.
+// Whatever a tenant changes of a policy, it is restored.
 func TestEveryFieldIsPutBack(t *testing.T) {
 	s := newSite(t)
 	o := start(t, newTransport())
@@ -132,7 +132,7 @@ func sortedVandalisms() []string {
 	return kinds
 }
 
-// vandalize says whether the damage was done; the operator may be faster.
+// vandalize reports whether the damage was done; the operator may be faster.
 func vandalize(t *testing.T, namespace, name string, damage func(*networkingv1.NetworkPolicy)) bool {
 	t.Helper()
 	policy := &networkingv1.NetworkPolicy{}

@@ -19,16 +19,17 @@ var errInjected = errors.New("injected fault: connection reset by peer")
 // Call is one request to the API server.
 type Call struct {
 	Verb, Resource, Subresource, Namespace, Name string
-	// ResourceVersion is from which state on a list or watch is asked for; "" for the latest.
+	// ResourceVersion is from which state on a list or watch is requested; "" for the latest.
 	ResourceVersion string
 }
 
-// ForCache says whether the call is one by which a cache is filled or kept up to date. Lists past the cache ask for the latest state.
+// ForCache reports whether the call is one by which a cache is filled or kept up to date. Lists
+// past the cache request the latest state.
 func (c Call) ForCache() bool {
 	return c.Verb == "watch" || c.Verb == "list" && c.ResourceVersion != ""
 }
 
-// Writes says whether the call is meant to change a policy or a baseline. Events and leases do not count.
+// Writes reports whether the call is meant to change a policy or a baseline. Events and leases do not count.
 func (c Call) Writes() bool {
 	return slices.Contains([]string{"create", "update", "patch", "delete"}, c.Verb) &&
 		slices.Contains([]string{"networkpolicies", "clusternetworkbaselines"}, c.Resource)
@@ -39,7 +40,7 @@ func (c Call) String() string {
 	return strings.TrimSpace(c.Verb + " " + c.Resource + " " + strings.Trim(c.Namespace+"/"+c.Name, "/") + " " + c.Subresource)
 }
 
-// Fault is what becomes of a call. The call goes on with send, or does not.
+// Fault decides the outcome of a call. The call is sent with send, or not at all.
 type Fault func(request *http.Request, send func() (*http.Response, error)) (*http.Response, error)
 
 // Rule has a fault happen to some calls.
@@ -53,7 +54,7 @@ type Rule struct {
 	seen, suffered int
 }
 
-// Transport stands between a manager and the API server.
+// Transport sits between a manager and the API server.
 type Transport struct {
 	next    http.RoundTripper
 	resolve *request.RequestInfoFactory
@@ -123,14 +124,14 @@ func (t *Transport) Calls(chosen func(Call) bool) []Call {
 	return calls
 }
 
-// Watching says whether watches of these resources have been answered.
+// Watching reports whether watches of these resources have been answered.
 func (t *Transport) Watching(resources ...string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !slices.ContainsFunc(resources, func(resource string) bool { return !t.watching[resource] })
 }
 
-// Quiet says whether there was no write for a while.
+// Quiet reports whether there was no write for a while.
 func (t *Transport) Quiet(duration time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,7 +207,7 @@ func (t *Transport) parse(request *http.Request) Call {
 	}
 }
 
-// note writes a call down and returns what is to become of it.
+// note records a call and returns its fault.
 func (t *Transport) note(call Call) (fault Fault, dead bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

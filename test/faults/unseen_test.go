@@ -15,11 +15,11 @@ import (
 	"github.com/netbaseline/netbaseline/test/faults"
 )
 
-// interlude is something that is done and undone before a manager hears of it.
+// interlude is a change that is undone before a manager sees it.
 type interlude struct {
 	workload
 	resource string
-	// from and until say between which two events of a site's object nobody sees it.
+	// from and until are the two events of a site's object between which it is not seen.
 	from, until func(*site, faults.Event) bool
 	// writes is how many writes of policies by the manager the whole of it takes, if the first event never arrives.
 	writes int
@@ -98,7 +98,7 @@ var interludes = []interlude{
 	{
 		resource: "networkpolicies", from: policyIs(watch.Modified, 2), until: policyIs(watch.Modified, 3),
 		workload: workload{
-			name: "a policy is opened and put back", before: []step{enforce}, policies: 9,
+			name: "a policy is opened and restored", before: []step{enforce}, policies: 9,
 			act: func(t *testing.T, s *site) {
 				policy := policyOf(t, s, 0, v1alpha1.DefaultDenyName)
 				policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
@@ -122,10 +122,10 @@ var interludes = []interlude{
 	},
 }
 
-// What is done and undone between two looks is nothing: whether the manager never hears of it, as when its caches are filled anew
-// meanwhile, or of both at once.
+// A change that is undone between two reads has no effect, whether the manager never sees it, as
+// when its caches are refilled meanwhile, or sees both events together.
 func TestWhatIsOverBeforeItIsSeen(t *testing.T) {
-	for name, skipped := range map[string]bool{"both events come at once": false, "the first event never comes": true} {
+	for name, skipped := range map[string]bool{"both events come together": false, "the first event never comes": true} {
 		t.Run(name, func(t *testing.T) {
 			var chosen []*workload
 			for i := range interludes {

@@ -202,7 +202,7 @@ type lesson struct {
 
 var lessons []*lesson
 
-// learn runs each workload undisturbed, once for all tests, and returns what it takes.
+// learn runs each workload undisturbed, once for all tests, and returns its calls.
 func learn(t *testing.T) map[*workload]*lesson {
 	t.Helper()
 	all := everyWorkload()

@@ -10,7 +10,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/faults"
 )
 
-// Leader election does not fence. Two managers that write at once get in each other's way, but leave no hole and come to rest.
+// Leader election does not fence. Two managers that write at the same time conflict, but leave no
+// hole and come to rest.
 func TestTwoManagersAtOnce(t *testing.T) {
 	all := prepare(t, everyWorkload())
 	one, other := start(t, newTransport()), start(t, newTransport())

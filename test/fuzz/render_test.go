@@ -133,7 +133,7 @@ func check(t *testing.T, server *policyServer, baseline *v1alpha1.ClusterNetwork
 	}
 }
 
-// beyondValidate says whether a refusal is about what the operator need not refuse: bounds, duplicates, the priority and what is
+// beyondValidate reports whether a refusal is about what the operator need not refuse: bounds, duplicates, the priority and what is
 // written about DNS without being used do not keep a baseline from being carried out, and in a Go type "" and null are as absent.
 func beyondValidate(baseline *v1alpha1.ClusterNetworkBaseline, refusal error) bool {
 	status, ok := errors.AsType[*apierrors.StatusError](refusal)
@@ -197,7 +197,8 @@ func checkStored(t *testing.T, server *policyServer, desired policy.Desired, nam
 	}
 }
 
-// checkTraffic checks that a policy isolates every pod in denied directions only, and opens them to nobody whom the baseline does not name.
+// checkTraffic checks that a policy isolates every pod in denied directions only, and opens them
+// only to peers that the baseline names.
 func checkTraffic(t *testing.T, baseline *v1alpha1.ClusterNetworkBaseline, namespace policy.Namespace, rendered *networkingv1.NetworkPolicy) {
 	t.Helper()
 	spec := &rendered.Spec
@@ -248,7 +249,8 @@ func checkRule(
 	}
 }
 
-// namedForDNS says whether the baseline names a peer as a DNS server. The namespace is named by the label that nobody can forge.
+// namedForDNS reports whether the baseline names a peer as a DNS server. The namespace is named by
+// the label that cannot be forged.
 func namedForDNS(baseline *v1alpha1.ClusterNetworkBaseline, peer networkingv1.NetworkPolicyPeer) bool {
 	return slices.ContainsFunc(baseline.Spec.DNS.Static.Peers, func(named v1alpha1.DNSPeer) bool {
 		if named.CIDR != "" {
@@ -265,7 +267,7 @@ func namedForDNS(baseline *v1alpha1.ClusterNetworkBaseline, peer networkingv1.Ne
 	})
 }
 
-// ownEnvironment says whether a peer is the pods of the namespace itself, or the namespaces of its environment.
+// ownEnvironment reports whether a peer is the pods of the namespace itself, or the namespaces of its environment.
 func ownEnvironment(baseline *v1alpha1.ClusterNetworkBaseline, namespace policy.Namespace, peer networkingv1.NetworkPolicyPeer) bool {
 	isolation := &baseline.Spec.EnvironmentIsolation
 	environment := namespace.Labels[string(isolation.LabelKey)]

@@ -32,8 +32,8 @@ const (
 	ample = maxStored / 2
 )
 
-// Whatever the API server lets somebody make of an object under a name of ours: the operator can put it right with one write, it
-// then says what was rendered, and foreign metadata is kept within bounds.
+// Whatever object under one of our names the API server admits: the operator can restore it with
+// one write, it then has the rendered spec, and foreign metadata is kept within bounds.
 func FuzzReplacement(f *testing.F) {
 	for _, example := range choices.Examples(128) {
 		f.Add(example)
@@ -50,7 +50,7 @@ func FuzzReplacement(f *testing.F) {
 		executor := apply.Executor{Writer: s, Live: s, Confirmed: true}
 		written, err := executor.Execute(t.Context(), plan.Plan{{step}})
 		if err != nil {
-			t.Fatalf("the policy cannot be put right: %v", err)
+			t.Fatalf("the policy cannot be restored: %v", err)
 		}
 		checkReplaced(t, step.Desired, live, s)
 		checkMetadata(t, step.Desired, live, s.live)
@@ -59,12 +59,12 @@ func FuzzReplacement(f *testing.F) {
 		}
 		before := s.writes
 		if again, err := executor.Execute(t.Context(), plan.Plan{{step}}); err != nil || len(again) > 0 || s.writes != before {
-			t.Errorf("what was put right is written again: %d writes, error %v", s.writes-before, err)
+			t.Errorf("a restored policy is written again: %d writes, error %v", s.writes-before, err)
 		}
 	})
 }
 
-// tamperer makes what somebody hostile does to a policy.
+// tamperer generates what a hostile tenant does to a policy.
 type tamperer struct{ specs.Generator }
 
 // step is the write of one of the policies of a baseline.
@@ -78,8 +78,8 @@ func (g tamperer) step() plan.Step {
 	}
 }
 
-// tampered is an object that somebody hostile has made under the name, or of the policy, that a step writes; nil if the API server
-// would not have let them.
+// tampered is an object that a hostile tenant has made under the name, or of the policy, that a
+// step writes; nil if the API server would not have let them.
 func (g tamperer) tampered(policies *policyServer, step plan.Step) *networkingv1.NetworkPolicy {
 	begun, err := policies.create(step.Desired.Policy)
 	if err != nil {
@@ -175,7 +175,7 @@ func (g tamperer) metadata(there map[string]string, value func() string) map[str
 	return all
 }
 
-// managers are entries of managedFields, which whoever writes an object may write as well.
+// managers are entries of managedFields, which a client that may write an object may write as well.
 func (g tamperer) managers() []metav1.ManagedFieldsEntry {
 	subresource := choices.Pick(g.Source, "", "status", strings.Repeat("s", 256))
 	var entries []metav1.ManagedFieldsEntry
@@ -193,7 +193,7 @@ func (g tamperer) managers() []metav1.ManagedFieldsEntry {
 	return entries
 }
 
-// foreignSpec is what somebody else wants, sometimes more than an annotation can hold.
+// foreignSpec is the spec of another client, sometimes more than an annotation can hold.
 func (g tamperer) foreignSpec() networkingv1.NetworkPolicySpec {
 	spec := networkingv1.NetworkPolicySpec{
 		PolicyTypes: choices.Pick(g.Source, nil, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}),
@@ -243,7 +243,8 @@ func (s *server) Update(_ context.Context, object client.Object, _ ...client.Upd
 	return nil
 }
 
-// checkReplaced checks that the policy is what was rendered, that nothing deletes it, and that nobody can fill it up.
+// checkReplaced checks that the policy is what was rendered, that nothing deletes it, and that a
+// tenant cannot fill it up.
 func checkReplaced(t *testing.T, desired policy.Desired, before *networkingv1.NetworkPolicy, s *server) {
 	t.Helper()
 	observed := plan.Observe(s.live)
@@ -264,7 +265,7 @@ func checkReplaced(t *testing.T, desired policy.Desired, before *networkingv1.Ne
 		managers += s.live.ManagedFields[i].Size()
 	}
 	if s.size-managers > ample {
-		t.Errorf("it has %d bytes without managedFields: somebody can fill it until it cannot be written any more", s.size-managers)
+		t.Errorf("it has %d bytes without managedFields: a tenant can fill it until it cannot be written any more", s.size-managers)
 	}
 }
 

@@ -48,7 +48,8 @@ var asHealth = map[kstatus.Status]string{
 	kstatus.FailedStatus:      "Degraded",
 }
 
-// withoutStatus is no state of a stored baseline, because the schema has a default for the status. The check has an answer all the same.
+// withoutStatus is no state of a stored baseline, because the schema has a default for the status.
+// The check answers anyway.
 const withoutStatus = "testdata/progressing_withoutStatus.yaml"
 
 func TestArgoCDAndKstatusSayTheSameAboutEveryFixture(t *testing.T) {
@@ -283,7 +284,7 @@ func luaValue(state *lua.LState, value any) lua.LValue {
 	return lua.LNil
 }
 
-// A status that nobody has thought of must not look healthy.
+// An unforeseen status must not look healthy.
 func TestTheCheckIsHealthyOnlyIfReadyIsTrueAndCurrent(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(*v1alpha1.ClusterNetworkBaseline){

@@ -24,7 +24,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/pages"
 )
 
-// committed are baselines as somebody may have them in Git, and the namespaces that each chooses are there.
+// committed are baselines as users may have them in Git. The namespaces that each selects exist.
 func committed(t *testing.T) map[string]string {
 	t.Helper()
 	head := "apiVersion: policy.netbaseline.dev/v1alpha1\nkind: ClusterNetworkBaseline\nmetadata: {name: committed}\n"
@@ -122,7 +122,7 @@ func neverDrift(t *testing.T, manifest string, apply ...string) {
 	}
 	diff := append([]string{"diff"}, apply[1:]...)
 	g.Expect(run(apply...)).To(Succeed())
-	g.Expect(run(diff...)).To(Succeed(), "at once")
+	g.Expect(run(diff...)).To(Succeed(), "immediately")
 	g.Eventually(reason).WithArguments(t.Context(), name).Should(Or(Equal(v1alpha1.ReasonSynced), Equal(v1alpha1.ReasonAudit)))
 	g.Expect(run(diff...)).To(Succeed(), "with finalizer and status")
 	before, err := live(t.Context(), name)
@@ -173,7 +173,7 @@ func threeWay(t *testing.T, manifest string, object *unstructured.Unstructured) 
 // Without this, the test above could not fail.
 func TestAChangeOfABaselineIsDrift(t *testing.T) {
 	const manifest = "apiVersion: policy.netbaseline.dev/v1alpha1\nkind: ClusterNetworkBaseline\nmetadata: {name: changed}\n" +
-		"spec: {mode: Audit, namespaceSelector: {matchLabels: {suite: nobody}}}\n"
+		"spec: {mode: Audit, namespaceSelector: {matchLabels: {suite: none}}}\n"
 	t.Cleanup(func() { remove(t, "changed") })
 	if _, err := environment.KubectlWithInput(t.Context(), manifest, "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestAChangeOfABaselineIsDrift(t *testing.T) {
 	}
 }
 
-// What an Argo CD application sees of our policies that somebody has made it track.
+// What an Argo CD Application sees of our policies after a user has made it track them.
 func TestPoliciesTellArgoCDToLeaveThemAlone(t *testing.T) {
 	g := newGomega(t)
 	const name = "tracked"

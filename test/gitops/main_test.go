@@ -1,5 +1,5 @@
-// Package gitops_test holds what netbaseline promises to tools that keep a cluster as Git says: nothing that they apply comes back
-// as drift, and what they ask about a baseline's health is answered alike, by Argo CD's check in Lua and by kstatus.
+// Package gitops_test checks what netbaseline promises to GitOps tools: objects that they apply
+// never show up as drift, and Argo CD's check in Lua and kstatus agree about a baseline's health.
 package gitops_test
 
 import (
@@ -81,7 +81,7 @@ func live(ctx context.Context, name string) (*unstructured.Unstructured, error) 
 	return object, err
 }
 
-// reason returns the reason of a baseline's Ready condition, once it speaks of the current spec.
+// reason returns the reason of a baseline's Ready condition, once it is about the current spec.
 func reason(ctx context.Context, name string) (string, error) {
 	baseline := &v1alpha1.ClusterNetworkBaseline{}
 	if err := environment.Admin.Get(ctx, client.ObjectKey{Name: name}, baseline); err != nil {

@@ -1,5 +1,5 @@
 // Package harness runs netbaseline on a control plane of its own, for the suites: the shipped CRD and RBAC installed, the manager
-// under its own service account. It holds no expectations; those belong to the suites.
+// under its own service account. It contains no expectations; those belong to the suites.
 package harness
 
 import (
@@ -24,7 +24,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/manifests"
 )
 
-// What config/default names the operator's namespace, its service account and our CustomResourceDefinition, and the manager its lease.
+// The names in config/default of the operator's namespace, its service account and our
+// CustomResourceDefinition, and the name of the manager's lease.
 const (
 	OperatorNamespace      = "netbaseline-system"
 	OperatorServiceAccount = "netbaseline-controller-manager"
@@ -33,7 +34,7 @@ const (
 	LeaseName              = "netbaseline.policy.netbaseline.dev"
 )
 
-// FieldManager is what the harness itself writes as.
+// FieldManager is the field manager of the harness's own writes.
 const FieldManager = "harness"
 
 // Environment is a running control plane with netbaseline installed. No manager runs in it until StartManager.
@@ -100,7 +101,8 @@ func (e *Environment) install(ctx context.Context) error {
 	return nil
 }
 
-// waitPublished waits until kubectl knows the kind and its schema, which the API server publishes when it serves the kind, or some time after.
+// waitPublished waits until kubectl finds the kind and its schema, which the API server publishes
+// when it serves the kind, or some time after.
 func (e *Environment) waitPublished(ctx context.Context) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
@@ -119,7 +121,8 @@ func (e *Environment) applyAll(ctx context.Context, text string) error {
 		return err
 	}
 	for _, object := range objects {
-		// The manager runs here and not in a pod. Its pods' own NetworkPolicy would be in the way of suites that look at all policies.
+		// The manager runs here and not in a pod. The NetworkPolicy of its pods would disturb
+		// suites that list all policies.
 		if kind := object.GetKind(); kind == "Deployment" || kind == "NetworkPolicy" {
 			continue
 		}
@@ -133,7 +136,7 @@ func (e *Environment) applyAll(ctx context.Context, text string) error {
 // OperatorConfig returns a fresh copy of a client configuration for the operator's own service account.
 func (e *Environment) OperatorConfig() *rest.Config { return rest.CopyConfig(e.operator) }
 
-// Kubectl runs kubectl as an administrator and returns what it prints; its error holds what it complains about.
+// Kubectl runs kubectl as an administrator and returns its output; the error contains its stderr.
 func (e *Environment) Kubectl(ctx context.Context, args ...string) (string, error) {
 	return e.KubectlWithInput(ctx, "", args...)
 }
@@ -152,7 +155,7 @@ func (e *Environment) KubectlWithInput(ctx context.Context, input string, args .
 	return string(output), nil
 }
 
-// RepositoryPath returns the absolute path of something in this repository.
+// RepositoryPath returns the absolute path of a file in this repository.
 func RepositoryPath(relative string) string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", filepath.FromSlash(relative))

@@ -16,7 +16,7 @@ import (
 
 // Manager is a manager that runs in this process.
 type Manager struct {
-	// Metrics holds what it exports.
+	// Metrics holds its metrics.
 	Metrics *prometheus.Registry
 
 	cancel context.CancelFunc
@@ -54,7 +54,7 @@ func (m *Manager) Stop() error {
 	m.cancel()
 	select {
 	case err := <-m.ended:
-		m.ended <- nil // so that a second Stop returns at once
+		m.ended <- nil // so that a second Stop returns immediately
 		return err
 	case <-time.After(stopTimeout):
 		return errors.New("the manager did not end in time")

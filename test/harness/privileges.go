@@ -9,14 +9,17 @@ import (
 	"github.com/netbaseline/netbaseline/test/privilege"
 )
 
-// auditDirectory is the environment variable with the directory that what the operator asked for is saved in; see `make privileges`.
+// auditDirectory is the environment variable with the directory for the saved requests of the
+// operator; see `make privileges`.
 const auditDirectory = "NETBASELINE_AUDIT_DIR"
 
-// SaveAccesses saves what the operator's account has asked of a cluster, if somebody wants to know. The cluster must have been started
-// with Options.AuditReadsOf the operator. Only suites that start a cluster by themselves need to call it, before they stop it.
+// SaveAccesses saves the requests of the operator's account to a cluster, if NETBASELINE_AUDIT_DIR
+// is set. The cluster must have been started with Options.AuditReadsOf the operator. Only suites
+// that start a cluster by themselves need to call it, before they stop it.
 func SaveAccesses(cluster *localcluster.Cluster) error { return saveAccesses(cluster, "") }
 
-// ExcuseDenials says why it is no lack of rights if the operator is denied something in this environment.
+// ExcuseDenials records why a denial in this environment does not mean that the operator lacks
+// rights.
 func (e *Environment) ExcuseDenials(why string) { e.excuse = why }
 
 func saveAccesses(cluster *localcluster.Cluster, excuse string) error {
@@ -26,7 +29,7 @@ func saveAccesses(cluster *localcluster.Cluster, excuse string) error {
 	}
 	events, err := cluster.ReadAudit()
 	if err != nil {
-		return fmt.Errorf("read what the operator asked for: %w", err)
+		return fmt.Errorf("read the requests of the operator: %w", err)
 	}
 	accesses := privilege.Collect(events, OperatorUser, "netbaseline-")
 	if len(accesses) == 0 {
@@ -36,7 +39,7 @@ func saveAccesses(cluster *localcluster.Cluster, excuse string) error {
 		privilege.Excuse(accesses, excuse)
 	}
 	if err := privilege.Save(directory, filepath.Base(os.Args[0]), accesses); err != nil {
-		return fmt.Errorf("save what the operator asked for: %w", err)
+		return fmt.Errorf("save the requests of the operator: %w", err)
 	}
 	return nil
 }

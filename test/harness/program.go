@@ -12,7 +12,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/localcluster"
 )
 
-// Main is the body of a TestMain: it ends the program with the code that a function returns, or says why it could not.
+// Main is the body of a TestMain: it ends the program with the code that a function returns, or
+// reports why it could not.
 func Main(run func() (int, error)) {
 	code, err := run()
 	if err != nil {
@@ -47,7 +48,7 @@ func BuildManager(ctx context.Context, path string) error {
 	return nil
 }
 
-// Program is the manager as it is shipped: a process under its own account, with leader election.
+// Program is the manager as shipped: a process under its own account, with leader election.
 type Program struct {
 	*localcluster.Process
 	// Metrics and Probes are base URLs, such as https://127.0.0.1:20001. The certificate is made at each start.
@@ -74,7 +75,7 @@ func (e *Environment) StartProgram(ctx context.Context, path, log string) (*Prog
 	return &Program{Process: process, Metrics: "https://" + metrics, Probes: "http://" + probes}, process.Start(ctx)
 }
 
-// FreeAddress returns an address of this machine, such as 127.0.0.1:20001, that nobody listens on.
+// FreeAddress returns an address of this machine, such as 127.0.0.1:20001, without a listener.
 func FreeAddress(ctx context.Context) (string, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -83,8 +84,8 @@ func FreeAddress(ctx context.Context) (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// Shell runs a script in bash, which ends at the first command that fails, with exactly these environment variables. It returns what
-// the script prints; its error holds what it complains about.
+// Shell runs a script in bash, which ends at the first command that fails, with exactly these
+// environment variables. It returns the output of the script; the error contains its stderr.
 func Shell(ctx context.Context, directory string, environment []string, script string) (string, error) {
 	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	command.Dir, command.Env = directory, environment

@@ -15,7 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Token makes a service account in the namespace default and returns a token of it that is good for a day.
+// Token makes a service account in the namespace default and returns a token of it that is valid
+// for a day.
 func (e *Environment) Token(ctx context.Context, account string) (string, error) {
 	made := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: account}}
 	if err := e.Admin.Create(ctx, made); err != nil {
@@ -37,7 +38,8 @@ func (e *Environment) LetReadMetrics(ctx context.Context, account string) error 
 	})
 }
 
-// Leader returns who holds the manager's lease, "" if it was given up. It is an error if there is no lease.
+// Leader returns the holder of the manager's lease, "" if it was released. It is an error if there
+// is no lease.
 func (e *Environment) Leader(ctx context.Context) (string, error) {
 	lease := &coordinationv1.Lease{}
 	err := e.Admin.Get(ctx, client.ObjectKey{Namespace: OperatorNamespace, Name: LeaseName}, lease)
@@ -52,7 +54,8 @@ var anyCertificate = &http.Client{
 	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // the certificate is made at each start
 }
 
-// Get asks a manager, with a token or, if it is empty, without. The caller closes the body.
+// Get sends a request to a manager, with a token or, if it is empty, without. The caller closes the
+// body.
 func Get(ctx context.Context, url, token string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -64,7 +67,7 @@ func Get(ctx context.Context, url, token string) (*http.Response, error) {
 	return anyCertificate.Do(request)
 }
 
-// GetStatus is Get for whoever wants the status code alone.
+// GetStatus is Get, but returns only the status code.
 func GetStatus(ctx context.Context, url, token string) (int, error) {
 	response, err := Get(ctx, url, token)
 	if err != nil {

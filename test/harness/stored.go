@@ -12,9 +12,8 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// StoreSpec changes the spec of a baseline where the API server keeps it, past its schema: as an
-// operator finds it that was rolled back, when the schema of a later version has let in what this
-// one does not know.
+// StoreSpec changes the spec of a baseline in etcd, past its schema: like a spec that a later
+// version's schema admitted, and that an operator after a rollback does not know.
 func (e *Environment) StoreSpec(ctx context.Context, baseline string, edit func(spec map[string]any)) (err error) {
 	store, err := clientv3.New(clientv3.Config{Endpoints: []string{e.Cluster.EtcdEndpoint()}, DialTimeout: 10 * time.Second})
 	if err != nil {
@@ -25,7 +24,7 @@ func (e *Environment) StoreSpec(ctx context.Context, baseline string, edit func(
 	for {
 		found, err := store.Get(ctx, key)
 		if err != nil {
-			return fmt.Errorf("read what is stored: %w", err)
+			return fmt.Errorf("read the stored baseline: %w", err)
 		}
 		if len(found.Kvs) == 0 {
 			return fmt.Errorf("baseline %q is not stored", baseline)
@@ -55,7 +54,7 @@ func editSpec(stored []byte, edit func(spec map[string]any)) (string, error) {
 		Status     json.RawMessage `json:"status,omitempty"`
 	}
 	if err := json.Unmarshal(stored, &object); err != nil {
-		return "", fmt.Errorf("read what is stored: %w", err)
+		return "", fmt.Errorf("read the stored baseline: %w", err)
 	}
 	generation, _ := object.Metadata["generation"].(float64)
 	object.Metadata["generation"] = int64(generation) + 1

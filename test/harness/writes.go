@@ -17,7 +17,8 @@ type Write struct {
 	At                                                 time.Time
 }
 
-// OperatorWrites returns what the operator's service account has written, oldest first. Events and leases are left out.
+// OperatorWrites returns the writes of the operator's service account, oldest first. Events and
+// leases are left out.
 func (e *Environment) OperatorWrites() ([]Write, error) {
 	all, err := e.Writes()
 	return slices.DeleteFunc(all, func(w Write) bool {
@@ -28,10 +29,12 @@ func (e *Environment) OperatorWrites() ([]Write, error) {
 // Writes returns every write, oldest first.
 func (e *Environment) Writes() ([]Write, error) { return e.writes.all(e.Cluster) }
 
-// ForgetWrites lets go of what Writes keeps; the next call reads the audit log anew. It is for whoever measures the memory of this process.
+// ForgetWrites drops the writes that Writes keeps; the next call reads the audit log anew. It is
+// for tests that measure the memory of this process.
 func (e *Environment) ForgetWrites() { e.writes.forget() }
 
-// writeLog is what the audit log has told so far: suites ask again and again, and the log grows long.
+// writeLog keeps the writes read from the audit log so far: suites call Writes often, and the log
+// grows long.
 type writeLog struct {
 	mu     sync.Mutex
 	reader *localcluster.AuditReader

@@ -9,7 +9,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// aForgetfulCluster answers as kubectl would of a cluster with one baseline, which nobody can ask any more once its deletion has begun.
+// aForgetfulCluster answers as kubectl would of a cluster with one baseline, which stops
+// answering once its deletion has begun.
 const aForgetfulCluster = `#!/usr/bin/env bash
 case "$*" in
 *customresourcedefinition*) echo customresourcedefinition/clusternetworkbaselines.policy.netbaseline.dev ;;

@@ -125,7 +125,7 @@ type pattern struct {
 
 type patterns []pattern
 
-// ignore says whether a file does not get into the image: the last pattern that speaks of it, or of a directory it is in, decides.
+// ignore reports whether a file does not get into the image: the last pattern that speaks of it, or of a directory it is in, decides.
 func (p patterns) ignore(name string) (ignored bool) {
 	for _, pattern := range p {
 		if pattern.expression.MatchString(name) {

@@ -1,5 +1,6 @@
-// Package install_test holds the three ways of installing netbaseline together, and takes them through their whole life on a real control
-// plane: kustomize, one file, and the Helm chart. What docs/install.md tells its reader to type is what runs here.
+// Package install_test keeps the three ways of installing netbaseline consistent, and takes them
+// through their whole life cycle on a real control plane: kustomize, one file, and the Helm chart.
+// It runs the commands of docs/install.md.
 package install_test
 
 import (
@@ -29,11 +30,13 @@ const (
 )
 
 var (
-	// cluster is one control plane for the package. Nothing is installed in it at first, and every test takes away what it brings.
+	// cluster is one control plane for the package. Nothing is installed in it at first, and every
+	// test removes what it installs.
 	cluster *localcluster.Cluster
 	// admin may do everything. It reads live.
 	admin client.Client
-	// workplace is what the commands run in: a copy of what they use of the repository, so that they change nothing in it.
+	// workplace is the directory of the commands: a copy of the files that they use, so that they
+	// change nothing in the repository.
 	workplace string
 )
 
@@ -50,7 +53,8 @@ func run(m *testing.M) (code int, err error) {
 	if err := furnish(); err != nil {
 		return 0, err
 	}
-	// Without its controller, nobody says how much of a quota is used, and no pod is admitted where there is one.
+	// Without its controller, the usage of a quota is unknown, and no pod is admitted where there
+	// is one.
 	cluster, err = localcluster.Start(context.Background(), localcluster.Options{
 		ControllerManagerArgs: []string{"--controllers=resourcequota-controller"},
 		AuditReadsOf:          []string{harness.OperatorUser},
@@ -69,7 +73,8 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// furnish copies what the commands use. The copied make does not regenerate manifests: what is in the repository is what is tested.
+// furnish copies what the commands use. The copied make does not regenerate manifests:
+// the committed ones are tested.
 func furnish() error {
 	for _, directory := range []string{"config", "charts", "internal/tools"} {
 		source := os.DirFS(harness.RepositoryPath(directory))
@@ -99,8 +104,8 @@ func furnish() error {
 	return os.WriteFile(filepath.Join(tools, "make"), []byte(shim), 0o700)
 }
 
-// shell runs commands as somebody would who reads the documentation: in the root of the repository, with kubectl, helm and make at
-// hand. It returns what they print; its error holds what they complain about.
+// shell runs commands as a reader of the documentation would: in the root of the repository, with
+// kubectl, helm and make available. It returns their output; the error contains their stderr.
 func shell(ctx context.Context, script string) (string, error) {
 	variables := append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=") || strings.HasPrefix(variable, "HELM_")
@@ -115,7 +120,7 @@ func shell(ctx context.Context, script string) (string, error) {
 	return harness.Shell(ctx, workplace, variables, script)
 }
 
-// mustRun is shell for what has to succeed.
+// mustRun is shell for commands that must succeed.
 func mustRun(t *testing.T, script string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

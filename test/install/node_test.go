@@ -37,7 +37,7 @@ type running struct {
 	probes string
 }
 
-// images are those that the node can pull. They are all the same program.
+// images are those that the node can pull. All of them contain the same program.
 var images = []string{"registry.example.com/netbaseline:dev", "registry.example.com/netbaseline:next"}
 
 // startNode runs a node until the test ends.
@@ -155,7 +155,8 @@ func operatorPods(ctx context.Context) ([]corev1.Pod, error) {
 	return pods.Items, err
 }
 
-// listenFreely has a manager listen where nobody else on this machine does, and says where its probes are.
+// listenFreely has a manager listen on free ports of this machine, and returns the address of
+// its probes.
 func listenFreely(ctx context.Context, arguments []string) (replaced []string, probes string, err error) {
 	replaced = slices.Clone(arguments)
 	for _, flag := range []string{"--metrics-bind-address=", "--health-probe-bind-address="} {

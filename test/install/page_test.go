@@ -103,7 +103,7 @@ func TestTheInstallPageIsTrue(t *testing.T) {
 		return // only some were asked for
 	}
 	for _, block := range slices.Sorted(maps.Keys(p.unread)) {
-		t.Errorf("nobody has run this: %s", block)
+		t.Errorf("this block was never run: %s", block)
 	}
 }
 
@@ -193,7 +193,7 @@ func fileStory(t *testing.T, g Gomega, p *page) {
 	before, err := policies(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
 
-	p.follow(t, "Everything at once", 0)
+	p.follow(t, "Everything together", 0)
 	expectPods(t, g, "", 0)
 	expectBaselinesToGo(t, g, p)
 	g.Expect(policies(t.Context())).To(Equal(before), "fail closed")
@@ -273,7 +273,7 @@ func expectPods(t *testing.T, g Gomega, tag string, count int) {
 	}).Should(Succeed())
 }
 
-// expectRepair deletes a policy, which a running operator puts back, and returns the policies afterwards.
+// expectRepair deletes a policy, which a running operator restores, and returns the policies afterwards.
 func expectRepair(t *testing.T, g Gomega, before map[string]version) map[string]version {
 	const name = "shop/" + v1alpha1.DefaultDenyName
 	mustRun(t, "kubectl delete networkpolicy --namespace shop "+v1alpha1.DefaultDenyName)

@@ -42,7 +42,7 @@ func TestRolesForPeople(t *testing.T) {
 		"an editor of baselines":         {editor, "", append(slices.Clone(reads), "create", "update", "patch", "delete")},
 		"a tenant who views":             {"view", metav1.NamespaceDefault, nil},
 		"a tenant who administers":       {"admin", metav1.NamespaceDefault, nil},
-		"nobody in particular":           {"", "", nil},
+		"an account without roles":       {"", "", nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

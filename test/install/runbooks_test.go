@@ -76,7 +76,7 @@ func commandsIn(t *testing.T, path string) []pages.Block {
 }
 
 var (
-	// Nobody has logs here: the pods are processes, and there is no kubelet.
+	// There are no logs here: the pods are processes, and there is no kubelet.
 	logs = regexp.MustCompile(`(?m)^\s*kubectl logs .*$`)
 	// To answer "no" is no failure of the question.
 	questions = regexp.MustCompile(`(?m)^(\s*kubectl auth can-i .*)$`)

@@ -109,7 +109,7 @@ func TestTheChartRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// Whoever depends on the chart has Helm pass it `global`, and often says `enabled` in a condition.
+// To a subchart, Helm passes `global`, and its parent often sets `enabled` for a condition.
 func TestTheChartCanBeDependedOn(t *testing.T) {
 	const script = `mkdir -p parent/charts && cp -r charts/netbaseline parent/charts/
 		printf 'apiVersion: v2\nname: parent\nversion: 1.0.0\ndependencies:\n- {name: netbaseline, version: 0.1.0, condition: netbaseline.enabled}\n' >parent/Chart.yaml

@@ -172,7 +172,7 @@ var _ = Describe("A baseline", func() {
 		audits(ctx, baseline, v1alpha1.AuditCounts{Change: 1, Leave: 1})
 		change(ctx, left, func(n *corev1.Namespace) { delete(n.Labels, caseLabel) })
 		audits(ctx, baseline, v1alpha1.AuditCounts{Change: 1, Remove: 1})
-		Expect(operatorWrites(namespace.Name, since)).To(BeEmpty(), "in Audit, nothing is put back")
+		Expect(operatorWrites(namespace.Name, since)).To(BeEmpty(), "in Audit, nothing is restored")
 		Expect(operatorWrites(left.Name, since)).To(BeEmpty(), "and nothing removed")
 		Expect(policies(ctx, namespace.Name)).To(HaveLen(2))
 

@@ -67,7 +67,7 @@ var _ = Describe("A label of a namespace", func() {
 			Expect(verbs(operatorWrites(namespace.Name, since))).To(BeEmpty())
 			protects(ctx, upper, namespace)
 		},
-		Entry("where nobody else selects the namespace", false),
+		Entry("where no other baseline selects the namespace", false),
 		Entry("where a lower baseline selects it too", true),
 	)
 
@@ -111,7 +111,7 @@ var _ = Describe("A label of a namespace", func() {
 })
 
 func unselect(ctx SpecContext, there *corev1.Namespace, baseline *v1alpha1.ClusterNetworkBaseline) {
-	change(ctx, baseline, func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.NamespaceSelector.MatchLabels[caseLabel] = "nobody" })
+	change(ctx, baseline, func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.NamespaceSelector.MatchLabels[caseLabel] = "none" })
 	unprotected(ctx, there)
 }
 

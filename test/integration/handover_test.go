@@ -33,7 +33,7 @@ var _ = Describe("A hand-over", func() {
 	)
 	// elsewhere has the upper baseline select nothing.
 	elsewhere := func(b *v1alpha1.ClusterNetworkBaseline) {
-		b.Spec.NamespaceSelector.MatchLabels[caseLabel] = "nobody"
+		b.Spec.NamespaceSelector.MatchLabels[caseLabel] = "none"
 	}
 	toAudit := func(ctx SpecContext) {
 		change(ctx, upper, func(b *v1alpha1.ClusterNetworkBaseline) { b.Spec.Mode = v1alpha1.ModeAudit })
@@ -174,7 +174,7 @@ var _ = Describe("A hand-over", func() {
 		Entry("was deleted with Retain", retain),
 	)
 
-	DescribeTable("happens at once, in place, when",
+	DescribeTable("happens immediately, in place, when",
 		func(ctx SpecContext, act func(SpecContext) *v1alpha1.ClusterNetworkBaseline) {
 			next := act(ctx)
 			protects(ctx, next, namespaces...)

@@ -60,7 +60,7 @@ var _ = Describe("A baseline that is deleted while no manager runs", func() {
 		Expect(policies(ctx, whole.Name)).To(BeEmpty())
 		left := policies(ctx, torn.Name)
 		Expect(left).To(HaveExactElements(HaveField("UID", before.UID)), "nothing tells whose it is")
-		Eventually(named).WithArguments(ctx, baseline, torn.Name, v1alpha1.DefaultDenyName).Should(BeTrue(), "an administrator must learn of it")
+		Eventually(named).WithArguments(ctx, baseline, torn.Name, v1alpha1.DefaultDenyName).Should(BeTrue(), "an administrator must see it")
 	})
 })
 
@@ -135,7 +135,7 @@ var _ = Describe("A baseline with policies that it cannot give up", func() {
 	var s *scenario
 	BeforeEach(func() { s = newScenario() })
 
-	It("never says that none is left while the next baseline's writes are refused", func(ctx SpecContext) {
+	It("never reports that none is left while the next baseline's writes are refused", func(ctx SpecContext) {
 		refusing, willing := s.namespace(ctx, "guarded", s.id), s.namespace(ctx)
 		upper := s.create(ctx, s.baseline("upper").Priority(10).Scope(v1alpha1.IsolationScopeNone))
 		protects(ctx, upper, refusing, willing)

@@ -75,7 +75,7 @@ var _ = Describe("A policy of ours", func() {
 		}).Should(ContainElements(ContainSubstring("deleted this policy"), ContainSubstring("changed this policy")))
 	})
 
-	DescribeTable("is put back with one write after a tenant",
+	DescribeTable("is restored with one write after a tenant",
 		func(ctx SpecContext, name, merge string) {
 			before := getPolicy(ctx, namespace.Name, name)
 			patch(ctx, namespace.Name, name, merge)
@@ -107,7 +107,7 @@ var _ = Describe("A policy of ours", func() {
 		Expect(getPolicy(ctx, namespace.Name, v1alpha1.DefaultDenyName).OwnerReferences).To(BeEmpty())
 	})
 
-	It("is put back although a tenant has filled its annotations to the limit", func(ctx SpecContext) {
+	It("is restored although a tenant has filled its annotations to the limit", func(ctx SpecContext) {
 		full, err := json.Marshal(map[string]any{
 			"metadata": map[string]any{"annotations": map[string]any{
 				v1alpha1.DescriptionAnnotation: nil, v1alpha1.ArgoCDCompareOptionsAnnotation: nil, v1alpha1.ArgoCDSyncOptionsAnnotation: nil,
@@ -149,13 +149,13 @@ var _ = Describe("A policy of ours", func() {
 		}
 	})
 
-	It("is made again after all are deleted at once", func(ctx SpecContext) {
+	It("is made again after all are deleted together", func(ctx SpecContext) {
 		Expect(env.Admin.DeleteAllOf(ctx, &networkingv1.NetworkPolicy{}, client.InNamespace(namespace.Name))).To(Succeed())
 		Eventually(policies).WithArguments(ctx, namespace.Name).Should(HaveLen(3))
 		protects(ctx, baseline, namespace)
 	})
 
-	It("is brought back when a tenant replaces it with his own object", func(ctx SpecContext) {
+	It("is brought back when a tenant replaces it with their own object", func(ctx SpecContext) {
 		old := getPolicy(ctx, namespace.Name, v1alpha1.DefaultDenyName)
 		mine := &networkingv1.NetworkPolicy{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: v1alpha1.DefaultDenyName},

@@ -43,7 +43,7 @@ var _ = Describe("A refusal in one namespace", func() {
 		return readyMessage(current)
 	}
 
-	It("by a quota is named in the status, delays nobody else and heals by itself", func(ctx SpecContext) {
+	It("by a quota is named in the status, delays no other namespace and heals by itself", func(ctx SpecContext) {
 		none := corev1.ResourceList{"count/networkpolicies.networking.k8s.io": resource.MustParse("0")}
 		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: refusing.Name, Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: none}}
 		Expect(env.Admin.Create(ctx, quota)).To(Succeed())
@@ -157,7 +157,8 @@ func answersOnly(namespace string, since time.Time) {
 	Expect(repairs).To(BeNumerically("<=", changes+5))
 }
 
-// patchWithoutEnd opens a policy again and again, from four sides at once, until it is stopped.
+// patchWithoutEnd opens a policy again and again, from four clients in parallel, until it is
+// stopped.
 func patchWithoutEnd(namespace, name string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup

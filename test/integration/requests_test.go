@@ -102,6 +102,6 @@ var _ = Describe("A rule that alters our policies", func() {
 		change(ctx, baseline, func(b *v1alpha1.ClusterNetworkBaseline) {
 			b.Spec.DefaultDeny.PolicyTypes = []v1alpha1.PolicyType{"Ingress"}
 		})
-		Eventually(count).WithTimeout(soon).Should(HaveEach(BeNumerically(">", 3)), "another target is tried at once")
+		Eventually(count).WithTimeout(soon).Should(HaveEach(BeNumerically(">", 3)), "another target is tried immediately")
 	})
 })

@@ -26,7 +26,7 @@ import (
 // caseLabel keeps scenarios apart: a scenario's baselines select only the namespaces that carry its own value.
 const caseLabel = "scenario.netbaseline.dev/id"
 
-// scenario is a corner of the cluster that nobody else touches.
+// scenario is a part of the cluster that no other test touches.
 type scenario struct {
 	id    string
 	count int

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// soon is half of the time that one request to a webhook may hang: whoever is served within it has waited for none of them.
+	// soon is half of the time that one request to a webhook may hang: a namespace that is
+	// protected within it has waited for none of them.
 	soon = admissionTimeout / 2
-	// workers is how many namespaces are reconciled at once.
+	// workers is how many namespaces are reconciled in parallel.
 	workers = 16
 )
 
@@ -31,7 +32,7 @@ var _ = Describe("Namespaces behind a webhook", func() {
 		return sick
 	}
 
-	DescribeTable("delay nobody else", func(ctx SpecContext, behave behaviour, count int, heal bool, end time.Duration) {
+	DescribeTable("delay no other namespace", func(ctx SpecContext, behave behaviour, count int, heal bool, end time.Duration) {
 		baseline := s.create(ctx, s.baseline("a"))
 		healthy := s.namespace(ctx)
 		protects(ctx, baseline, healthy)

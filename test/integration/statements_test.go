@@ -48,7 +48,7 @@ var _ = Describe("What a status tells", func() {
 			read(ctx, g, current)
 			g.Expect(current.Status.Namespaces.Synced).To(BeEquivalentTo(3))
 		}).Should(Succeed())
-		Expect(current.Status.Namespaces.Failed).To(BeZero(), "it is protected, more than anyone wants")
+		Expect(current.Status.Namespaces.Failed).To(BeZero(), "it is protected, more than desired")
 		Expect(readyMessage(current)).NotTo(ContainSubstring("not protected"))
 	})
 

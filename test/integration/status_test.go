@@ -91,7 +91,7 @@ var _ = Describe("A status", func() {
 		Expect(float64(len(times)-1)).To(BeNumerically("<=", pauses+1), "in %.1f s", pauses)
 	})
 
-	It("that somebody forges is put right", func(ctx SpecContext) {
+	It("that another client forges is restored", func(ctx SpecContext) {
 		s := newScenario()
 		s.namespace(ctx)
 		baseline := s.create(ctx, s.baseline("a"))
@@ -101,7 +101,7 @@ var _ = Describe("A status", func() {
 		Eventually(func() int32 { return ready(ctx, baseline).Status.Namespaces.Synced }).Should(BeEquivalentTo(1))
 	})
 
-	It("says that the operator has not seen the spec until it has", func(ctx SpecContext) {
+	It("reports that the operator has not seen the spec until it has", func(ctx SpecContext) {
 		Expect(manager.Stop()).To(Succeed())
 		DeferCleanup(func() {
 			var err error

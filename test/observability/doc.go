@@ -1,3 +1,4 @@
-// Package observability holds the alerts, the dashboard and the documentation to what a running manager exports. It has no code but tests:
-// promtool runs those of the alerts, in alerts/; the dashboard is made in dashboard/.
+// Package observability checks the alerts, the dashboard and the documentation against the metrics
+// of a running manager. It contains only tests: promtool runs those of the alerts, in alerts/; the
+// dashboard is generated in dashboard/.
 package observability

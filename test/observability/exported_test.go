@@ -27,7 +27,7 @@ const root = "../.."
 // own is how the metrics begin that are the operator's and not a library's.
 const own = "netbaseline_"
 
-// family is a metric as somebody exports it.
+// family is a metric as a program exports it.
 type family struct {
 	name, kind, help string
 	// labels has the values of each label.

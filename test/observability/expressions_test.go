@@ -222,7 +222,7 @@ func check(text string, series map[string]*family) (problems []string) {
 	for _, selector := range found {
 		f, exported := series[selector.Name]
 		if !exported {
-			problems = append(problems, fmt.Sprintf("nobody exports %s", selector.Name))
+			problems = append(problems, fmt.Sprintf("nothing exports %s", selector.Name))
 			continue
 		}
 		possible = append(possible, slices.Collect(maps.Keys(f.labels))...)
@@ -296,10 +296,10 @@ func TestTheCheckOfExpressionsNotices(t *testing.T) {
 	tests := map[string]struct{ text, wantProblem string }{
 		"an expression without a fault":         {`sum by (baseline) (netbaseline_namespaces{state=~"pending|failed",baseline="b"}) > 0`, ""},
 		"Grafana's variables":                   {`sum by (le) (rate(wait_seconds_bucket{job="$job"}[$__rate_interval]))`, ""},
-		"a metric that nobody exports":          {`sum(netbaseline_spaces)`, "nobody exports netbaseline_spaces"},
-		"one of two":                            {`netbaseline_namespaces > netbaseline_spaces`, "nobody exports netbaseline_spaces"},
-		"in a subquery":                         {`max_over_time(netbaseline_spaces[1h:1m])`, "nobody exports netbaseline_spaces"},
-		"a histogram without its suffix":        {`rate(wait_seconds[5m])`, "nobody exports wait_seconds"},
+		"a metric that nothing exports":         {`sum(netbaseline_spaces)`, "nothing exports netbaseline_spaces"},
+		"one of two":                            {`netbaseline_namespaces > netbaseline_spaces`, "nothing exports netbaseline_spaces"},
+		"in a subquery":                         {`max_over_time(netbaseline_spaces[1h:1m])`, "nothing exports netbaseline_spaces"},
+		"a histogram without its suffix":        {`rate(wait_seconds[5m])`, "nothing exports wait_seconds"},
 		"a label that it does not have":         {`netbaseline_namespaces{status="failed"}`, "netbaseline_namespaces has no label status"},
 		"a value that a label does not have":    {`netbaseline_namespaces{state="fail"}`, `state of netbaseline_namespaces is never "fail"`},
 		"one of several values":                 {`netbaseline_namespaces{state=~"failed|waiting"}`, `state of netbaseline_namespaces is never "waiting"`},
@@ -331,7 +331,7 @@ func TestEveryMetricInTheDocumentationIsExported(t *testing.T) {
 		for _, name := range mentioned.FindAllString(string(read(t, file)), -1) {
 			found++
 			if series[name] == nil && !families[name] {
-				t.Errorf("%s: nobody exports %s", file, name)
+				t.Errorf("%s: nothing exports %s", file, name)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 // Package pages reads the pages of the documentation: their code blocks, headings and links. It runs and judges nothing itself.
 //
-// The words behind the language of a block say what a test does with it; CONTRIBUTING.md explains them to writers.
+// The words after the language of a block tell a test what to do with it; CONTRIBUTING.md explains
+// them to writers.
 package pages
 
 import (
@@ -31,13 +32,13 @@ type Block struct {
 	Text     string
 }
 
-// Link is a link to somewhere else.
+// Link is a link to another place.
 type Link struct {
 	Line   int
 	Target string
 }
 
-// Marked says whether the block carries a mark.
+// Marked reports whether the block carries a mark.
 func (b *Block) Marked(mark string) bool { return slices.Contains(b.Marks, mark) }
 
 var linkTarget = regexp.MustCompile(`\]\(([^)\s]+)\)`)
@@ -92,7 +93,8 @@ func Parse(text string) (*Page, error) {
 
 var notInAnchors = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
 
-// Anchor returns what GitHub calls a heading in a link. Of several headings with the same text it knows only the first.
+// Anchor returns the anchor that GitHub gives a heading. Of several headings with the same text it
+// returns that of the first.
 func Anchor(heading string) string {
 	return strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 }

@@ -1,5 +1,5 @@
-// Package privilege holds what the operator's service account is granted against what it asks for, as the audit logs of test runs tell
-// it. It starts nothing and asks no cluster.
+// Package privilege compares the permissions of the operator's service account with its requests in
+// the audit logs of test runs. It starts nothing and contacts no cluster.
 package privilege
 
 import (
@@ -18,12 +18,12 @@ import (
 // Permission is one verb on one resource.
 type Permission struct {
 	Group string
-	// Resource has its subresource behind a slash. For what is no resource it is the path.
+	// Resource has its subresource behind a slash. For a non-resource request it is the path.
 	Resource string
 	Verb     string
 }
 
-// String is the permission as a person says it.
+// String is the permission in words.
 func (p Permission) String() string {
 	resource := p.Resource
 	if p.Group != "" {
@@ -32,23 +32,25 @@ func (p Permission) String() string {
 	return p.Verb + " " + resource
 }
 
-// Access is what an account has asked for, as often as it did.
+// Access is a permission that an account has requested, with the number of requests.
 type Access struct {
 	Permission
 	// Name is that of the object where a role may depend on it: see named.
 	Name string
-	// Role is what allowed it, such as "ClusterRole netbaseline-manager-role"; empty if it was denied.
+	// Role is the role that allowed it, such as "ClusterRole netbaseline-manager-role"; empty if it
+	// was denied.
 	Role string
-	// Excuse says why it does not matter if no grant allows it.
+	// Excuse is why it does not matter if no grant allows it.
 	Excuse string
 	Count  int
 }
 
-// named are the resources that roles restrict by the name of the object. Of all others names are left out: they are many, and say nothing.
+// named are the resources that roles restrict by the name of the object. For all others
+// the names are left out: they are many, and carry no information.
 var named = []string{"networkpolicies", "customresourcedefinitions", "leases"}
 
-// Collect returns what an account has asked for; its roles and bindings are those whose names begin with the prefix. A long request is in
-// the log twice, when it began and when it ended.
+// Collect returns the accesses of an account; its roles and bindings are those whose names begin
+// with the prefix. A long request is in the log twice, when it began and when it ended.
 func Collect(events []auditv1.Event, user, prefix string) []Access {
 	counts, seen, gaps := map[Access]int{}, map[types.UID]bool{}, gapsIn(events, prefix)
 	for i := range events {
@@ -75,7 +77,7 @@ func Collect(events []auditv1.Event, user, prefix string) []Access {
 	return all
 }
 
-// Excuse excuses whatever no grant allows.
+// Excuse excuses every access that no grant allows.
 func Excuse(accesses []Access, why string) {
 	for i := range accesses {
 		accesses[i].Excuse = why
@@ -95,7 +97,8 @@ const (
 // role finds the role in a reason such as: RBAC: allowed by ClusterRoleBinding "b" of ClusterRole "r" to ServiceAccount "a/n".
 var role = regexp.MustCompile(` of (ClusterRole|Role) "([^"]+)"`)
 
-// accessOf says what a request asked for. A request that ended before anybody decided about it, such as one without a valid token, says nothing.
+// accessOf returns the access of a request. A request that ended before authorization, such as one
+// without a valid token, has none.
 func accessOf(event *auditv1.Event) (access Access, decided bool) {
 	decision, decided := event.Annotations[decisionAnnotation]
 	access.Permission = permissionOf(event)
@@ -124,7 +127,8 @@ func permissionOf(event *auditv1.Event) Permission {
 	return Permission{Group: object.APIGroup, Resource: resource, Verb: event.Verb}
 }
 
-// Save writes what an account has asked for into a new file in a directory. The beginning of its name is given.
+// Save writes the accesses of an account into a new file in a directory. The beginning of its name
+// is given.
 func Save(directory, name string, accesses []Access) error {
 	content, err := json.MarshalIndent(accesses, "", "  ")
 	if err != nil {
@@ -135,13 +139,13 @@ func Save(directory, name string, accesses []Access) error {
 		return err
 	}
 	if _, err := file.Write(content); err != nil {
-		_ = file.Close() // the error says it
+		_ = file.Close() // the first error counts
 		return err
 	}
 	return file.Close()
 }
 
-// Load returns what is in the files of a directory, by file.
+// Load returns the accesses in the files of a directory, by file.
 func Load(directory string) (map[string][]Access, error) {
 	paths, err := filepath.Glob(filepath.Join(directory, "*.json"))
 	if err != nil {

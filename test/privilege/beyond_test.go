@@ -186,10 +186,10 @@ func differs(before, after *v1alpha1.ClusterNetworkBaseline) string {
 	return cmp.Diff(foreign(before), foreign(after))
 }
 
-// setTargets makes what the account is to leave alone.
+// setTargets creates the objects that the account must not change.
 func setTargets(t *testing.T, g Gomega) {
 	t.Helper()
-	baseline := builder.Baseline("guarded").Selecting("guarded", "nobody").Obj()
+	baseline := builder.Baseline("guarded").Selecting("guarded", "none").Obj()
 	baseline.Labels, baseline.Annotations = builder.Labels("team", "platform"), builder.Labels("note", "keep")
 	baseline.Finalizers = []string{"example.com/theirs"}
 	owner := &corev1.Namespace{}

@@ -27,7 +27,7 @@ type check struct {
 	before func(*scene)
 	// provoke gives the operator a reason to do it. It is called again when the operator could not.
 	provoke func(*scene)
-	// done says whether it did.
+	// done reports whether it did.
 	done func(*scene) bool
 }
 
@@ -45,10 +45,10 @@ var needs = map[privilege.Permission]string{
 	{Verb: "list", Resource: "namespaces"}:  "protects a new namespace",
 	{Verb: "watch", Resource: "namespaces"}: "follows the label of a namespace",
 
-	{Verb: "create", Resource: "networkpolicies", Group: networkingGroup}: "puts back a policy that was deleted",
-	{Verb: "get", Resource: "networkpolicies", Group: networkingGroup}:    "puts back a policy that was edited",
-	{Verb: "update", Resource: "networkpolicies", Group: networkingGroup}: "puts back a policy that was edited",
-	{Verb: "watch", Resource: "networkpolicies", Group: networkingGroup}:  "puts back a policy that was edited",
+	{Verb: "create", Resource: "networkpolicies", Group: networkingGroup}: "restores a policy that was deleted",
+	{Verb: "get", Resource: "networkpolicies", Group: networkingGroup}:    "restores a policy that was edited",
+	{Verb: "update", Resource: "networkpolicies", Group: networkingGroup}: "restores a policy that was edited",
+	{Verb: "watch", Resource: "networkpolicies", Group: networkingGroup}:  "restores a policy that was edited",
 	{Verb: "list", Resource: "networkpolicies", Group: networkingGroup}:   "lets a deleted baseline go when its policies are gone",
 	{Verb: "delete", Resource: "networkpolicies", Group: networkingGroup}: "lets a deleted baseline go when its policies are gone",
 
@@ -91,8 +91,8 @@ var checks = map[string]check{
 			})
 		},
 	},
-	"puts back a policy that was edited":  {provoke: (*scene).open, done: (*scene).closed},
-	"puts back a policy that was deleted": {provoke: (*scene).deletePolicy, done: (*scene).closed},
+	"restores a policy that was edited":  {provoke: (*scene).open, done: (*scene).closed},
+	"restores a policy that was deleted": {provoke: (*scene).deletePolicy, done: (*scene).closed},
 	"takes its policies from a namespace that no baseline selects any more": {
 		provoke: func(s *scene) { s.patch(s.namespace(s.id), `{"metadata":{"labels":{"scene":null}}}`) },
 		done:    func(s *scene) bool { return len(s.policies(s.id)) == 0 },
@@ -149,12 +149,12 @@ var checks = map[string]check{
 	}},
 }
 
-// scene is a namespace and a baseline that nobody else touches, and whoever looks at them.
+// scene is a namespace and a baseline that no other test touches, and clients that watch them.
 type scene struct {
 	ctx     context.Context
 	g       Gomega
 	id      string
-	token   string // of somebody who may read the metrics
+	token   string // of an account that may read the metrics
 	manager *manager
 
 	provoked int // how often
@@ -198,7 +198,7 @@ func (s *scene) deletePolicy() {
 	s.g.Expect(client.IgnoreNotFound(env.Admin.Delete(s.ctx, s.denyAll()))).To(Succeed())
 }
 
-// closed says whether the default deny is there and allows nothing.
+// closed reports whether the default deny is there and allows nothing.
 func (s *scene) closed() bool {
 	return slices.ContainsFunc(s.policies(s.id), func(policy networkingv1.NetworkPolicy) bool {
 		return policy.Name == v1alpha1.DefaultDenyName && len(policy.Spec.Ingress)+len(policy.Spec.Egress) == 0
@@ -229,7 +229,7 @@ func (s *scene) leads() bool {
 	return held
 }
 
-// tellings is how many events say that somebody has become the leader.
+// tellings is how many events report a new leader.
 func (s *scene) tellings() int {
 	list := &corev1.EventList{}
 	s.g.Expect(env.Admin.List(s.ctx, list, client.InNamespace(harness.OperatorNamespace))).To(Succeed())

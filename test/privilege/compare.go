@@ -6,23 +6,25 @@ import (
 	"slices"
 )
 
-// everybodys are the roles that Kubernetes gives to every account: what they allow is not the operator's right.
+// everybodys are the roles that Kubernetes gives to every account: what they allow does not count
+// as the operator's right.
 var everybodys = []string{
 	"ClusterRole system:basic-user", "ClusterRole system:discovery", "ClusterRole system:public-info-viewer",
 	"ClusterRole system:service-account-issuer-discovery", "ClusterRole system:cluster-trust-bundle-discovery",
 }
 
-// Comparison is what differs between what is granted and what is asked for. Its lists are sorted, and have each entry once.
+// Comparison is the difference between the granted and the requested permissions. Its lists are
+// sorted, without duplicates.
 type Comparison struct {
-	// Unused was granted, and nobody has asked for it.
+	// Unused was granted, and never requested.
 	Unused []string
-	// Missing was asked for, and denied, or allowed by a role that is not shipped.
+	// Missing was requested, and denied, or allowed by a role that is not shipped.
 	Missing []string
-	// Excused is how many requests would be missing, if there were not such an excuse.
+	// Excused is how many requests would be missing without an excuse.
 	Excused map[string]int
 }
 
-// Compare holds what is granted against what was asked for.
+// Compare compares the granted with the requested permissions.
 func Compare(grants []Grant, accesses []Access) Comparison {
 	used, missing, excused := map[Grant]bool{}, map[string]bool{}, map[string]int{}
 	for i := range accesses {
@@ -49,7 +51,7 @@ func Compare(grants []Grant, accesses []Access) Comparison {
 	return Comparison{sorted(unused), sorted(missing), excused}
 }
 
-// grant is that one of the grants that allowed it.
+// grant is the grant that allowed it.
 func (a *Access) grant(grants []Grant) (Grant, bool) {
 	at := slices.IndexFunc(grants, func(grant Grant) bool {
 		return grant.Permission == a.Permission && grant.Role == a.Role && (grant.Name == "" || grant.Name == a.Name)
@@ -60,7 +62,7 @@ func (a *Access) grant(grants []Grant) (Grant, bool) {
 	return grants[at], true
 }
 
-// String is the grant as a person says it.
+// String is the grant in words.
 func (g Grant) String() string {
 	return fmt.Sprintf("%s%s: granted by %s", g.Permission, of(g.Name), g.Role)
 }

@@ -98,7 +98,7 @@ func TestCompare(t *testing.T) {
 			accesses: []privilege.Access{asked("get", "pods", "", shippedRole), asked("get", "nodes", "", shippedRole)},
 			want:     privilege.Comparison{Missing: []string{"get nodes: allowed by ClusterRole shipped"}},
 		},
-		"what everybody may is nobody's grant": {
+		"the permissions of every account are no grant": {
 			accesses: []privilege.Access{asked("get", "/apis", "", "ClusterRole system:discovery")},
 		},
 	}
@@ -138,7 +138,7 @@ rules:
 			manifests: strings.ReplaceAll(binding, "ClusterRole", "Role") + `{apiGroups: [""], resources: [pods], verbs: [get]}`,
 			want:      []privilege.Grant{{Permission: privilege.Permission{Resource: "pods", Verb: "get"}, Role: "Role shipped"}},
 		},
-		"somebody else's":          {manifests: strings.Replace(binding, "namespace: here", "namespace: there", 1) + `{apiGroups: [""], resources: [pods], verbs: [get]}`},
+		"another account's":        {manifests: strings.Replace(binding, "namespace: here", "namespace: there", 1) + `{apiGroups: [""], resources: [pods], verbs: [get]}`},
 		"every verb":               {manifests: binding + `{apiGroups: [""], resources: [pods], verbs: ["*"]}`, wantErr: "grants more than can be looked at"},
 		"every resource":           {manifests: binding + `{apiGroups: [""], resources: ["*"], verbs: [get]}`, wantErr: "grants more than can be looked at"},
 		"a path":                   {manifests: binding + `{nonResourceURLs: [/metrics], verbs: [get]}`, wantErr: "paths are not understood"},
@@ -199,7 +199,7 @@ func TestCollect(t *testing.T) {
 		write func(*log)
 		want  []privilege.Access
 	}{
-		"what is asked for twice counts twice": {
+		"two requests count twice": {
 			write: func(l *log) {
 				l.add("operator", "get", "pods", "a", 200, "decision", "allow", "reason", byShipped)
 				l.add("operator", "get", "pods", "b", 404, "decision", "allow", "reason", byShipped)
@@ -235,8 +235,8 @@ func TestCollect(t *testing.T) {
 		},
 		"others, and those who act as the operator, are left out": {
 			write: func(l *log) {
-				l.add("somebody", "get", "pods", "", 200, "decision", "allow")
-				l.add("somebody", "get", "pods", "", 403, "decision", "forbid").ImpersonatedUser = &authenticationv1.UserInfo{Username: "operator"}
+				l.add("another", "get", "pods", "", 200, "decision", "allow")
+				l.add("another", "get", "pods", "", 403, "decision", "forbid").ImpersonatedUser = &authenticationv1.UserInfo{Username: "operator"}
 			},
 		},
 		"what ended before anybody decided says nothing": {

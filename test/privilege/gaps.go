@@ -10,19 +10,20 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
-// whileRolesWereMissing is the excuse for what is denied while a role or a binding of the operator is not there: whoever uninstalls
-// netbaseline takes the rights away before the operator has ended.
+// whileRolesWereMissing is the excuse for denials while a role or a binding of the operator does
+// not exist: uninstalling netbaseline removes the rights before the operator has ended.
 const whileRolesWereMissing = "roles or bindings were not installed at that time"
 
-// belated is how long the API server may take to know of a role that it has stored.
+// belated is how long the API server may take to apply a role that it has stored.
 const belated = time.Second
 
-// gap is a time at which a role or a binding was not there. It has no end while that is still so.
+// gap is a period in which a role or a binding did not exist. It has no end while it lasts.
 type gap struct{ from, to time.Time }
 
 func (g gap) holds(t time.Time) bool { return !t.Before(g.from) && (g.to.IsZero() || t.Before(g.to)) }
 
-// gapsIn returns when roles and bindings with the prefix of the operator were not there, as the log tells it.
+// gapsIn returns when roles and bindings with the prefix of the operator did not exist, according
+// to the log.
 func gapsIn(events []auditv1.Event, prefix string) []gap {
 	var gaps []gap
 	open := map[auditv1.ObjectReference]int{} // of what is not there, its gap

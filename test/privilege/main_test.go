@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// patience is for a busy machine. What works takes tenths of a second.
+	// patience is for a busy machine. Otherwise tenths of a second suffice.
 	patience = 60 * time.Second
 	interval = 50 * time.Millisecond
 )
@@ -74,7 +74,7 @@ func shipped(t *testing.T) []privilege.Grant {
 	return grants
 }
 
-// manager is the program that is shipped, under its own account.
+// manager is the shipped program, under its own account.
 type manager struct {
 	*harness.Program
 	log int64 // where the audit log ended when it was started
@@ -98,7 +98,8 @@ func (m *manager) leads(t *testing.T, g Gomega) {
 	g.Eventually(leaseHeld).WithArguments(t.Context()).Should(BeTrue())
 }
 
-// refusals are the times at which it asked for a permission in vain. All that was there before it is left out: the log is long.
+// refusals are the times at which it requested a permission and was denied. Earlier entries are
+// left out: the log is long.
 func (m *manager) refusals(permission privilege.Permission) (times []time.Time, err error) {
 	log, err := os.Open(env.Cluster.AuditLogPath())
 	if err != nil {
@@ -129,11 +130,11 @@ func (m *manager) refusals(permission privilege.Permission) (times []time.Time, 
 	return times, nil
 }
 
-// leaseHeld says whether somebody leads. A manager that ends gives the lease up.
+// leaseHeld reports whether the lease has a holder. A manager that ends releases the lease.
 func leaseHeld(ctx context.Context) (bool, error) {
 	leader, err := env.Leader(ctx)
 	return leader != "", client.IgnoreNotFound(err)
 }
 
-// name gives what a suite makes a name that is its own.
+// name returns a unique name for an object of the suite.
 func name(what string, number int) string { return fmt.Sprintf("%s-%02d", what, number) }

@@ -1,5 +1,5 @@
 package privilege
 
-// Mark is a right that allows nothing: admission rules know the operator's account by it. Nobody asks for it but these rules, and of
-// them the audit log tells nothing.
+// Mark is a right that allows nothing: admission rules recognize the operator's account by it. Only
+// these rules check it, and their checks are not in the audit log.
 var Mark = Permission{Group: "identity.netbaseline.dev", Resource: "operators", Verb: "be"}

@@ -64,7 +64,7 @@ var refused = map[string]struct {
 		writesOf(admission+"validatingwebhookconfigurations"), writesOf(admission+"mutatingwebhookconfigurations"),
 		[]string{"DELETE " + admission + "validatingadmissionpolicies/netbaseline-operator-writes", "PATCH " + admission + "validatingadmissionpolicybindings/netbaseline-operator-writes"},
 	), `cannot .* resource ".*(policies|bindings|configurations)"`},
-	"be somebody else": {[]string{
+	"be another account": {[]string{
 		"POST /api/v1/namespaces/netbaseline-system/serviceaccounts/none/token", "POST /api/v1/namespaces/default/serviceaccounts/default/token", "POST /api/v1/namespaces/default/serviceaccounts",
 		"POST /apis/certificates.k8s.io/v1/certificatesigningrequests",
 	}, `cannot .* resource "(serviceaccounts|serviceaccounts/token|certificatesigningrequests)"`},
@@ -78,7 +78,7 @@ var refused = map[string]struct {
 	"change kinds, its own or others": {append(writesOf(crds), "GET "+crds, "GET "+crds+"/none",
 		"PUT "+crds+"/clusternetworkbaselines.policy.netbaseline.dev", "DELETE "+crds+"/clusternetworkbaselines.policy.netbaseline.dev",
 	), `cannot .* resource "customresourcedefinitions"`},
-	"lead somebody else": {[]string{
+	"hold another lease": {[]string{
 		"GET " + leases + "netbaseline-system/leases/theirs", "PUT " + leases + "netbaseline-system/leases/theirs", "DELETE " + leases + "netbaseline-system/leases/netbaseline.policy.netbaseline.dev",
 		"POST " + leases + "kube-system/leases", "PUT " + leases + "kube-system/leases/kube-controller-manager",
 	}, `cannot .* resource "leases"`},
@@ -165,7 +165,7 @@ func TestWhatAdmissionRefusesTheAccount(t *testing.T) {
 				HaveField("Code", int32(http.StatusForbidden)), HaveField("Message", ContainSubstring("netbaseline writes no policies in the namespaces of Kubernetes itself"))))
 		}
 	}
-	// Whoever widens its role by mistake has not widened this.
+	// Widening its role by mistake does not widen this.
 	g.Expect(env.Admin.Create(t.Context(), &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: "too-much"},
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"*"}, Verbs: []string{"*"}}},
@@ -183,7 +183,7 @@ func TestWhatAdmissionRefusesTheAccount(t *testing.T) {
 	})
 	others := connect(t, env.Cluster.Config())
 	const body = `{"metadata":{"name":"theirs"},"spec":{"podSelector":{}}}`
-	g.Expect(others.sendFor(t.Context(), http.MethodPost, theirs, body)).To(HaveField("Code", int32(0)), "it concerns nobody else")
+	g.Expect(others.sendFor(t.Context(), http.MethodPost, theirs, body)).To(HaveField("Code", int32(0)), "it applies to no other account")
 	g.Eventually(func() *metav1.Status {
 		return account.sendBody(t.Context(), http.MethodPut, theirs+"/theirs", body)
 	}).Should(othersName)

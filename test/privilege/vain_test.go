@@ -33,8 +33,8 @@ func TestEveryCheckIsNeeded(t *testing.T) {
 	}
 }
 
-// Every permission is taken from the roles, alone: then the operator asks for it in vain and cannot do what the permission is for. With
-// the permission back, it can.
+// Every permission is taken from the roles, alone: then the operator requests it, is denied, and
+// cannot do what the permission is for. With the permission back, it can.
 func TestNothingIsGrantedInVain(t *testing.T) {
 	granted := map[privilege.Permission][]privilege.Grant{}
 	for _, grant := range shipped(t) {

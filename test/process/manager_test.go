@@ -1,4 +1,5 @@
-// Package process_test runs the manager as the program that is shipped: with its flags, its probes, its metrics, and its end.
+// Package process_test runs the manager as the shipped program: with its flags, its probes, its
+// metrics, and its shutdown.
 package process_test
 
 import (
@@ -83,14 +84,14 @@ func expectOurName(ctx context.Context, g Gomega, env *harness.Environment) {
 
 func expectGuardedMetrics(ctx context.Context, g Gomega, env *harness.Environment, manager *harness.Program) {
 	url, status := manager.Metrics+"/metrics", harness.GetStatus
-	g.Eventually(status).WithArguments(ctx, url, "").Should(Equal(http.StatusUnauthorized), "nobody in particular")
+	g.Eventually(status).WithArguments(ctx, url, "").Should(Equal(http.StatusUnauthorized), "without a token")
 	stranger, err := env.Token(ctx, "stranger")
 	g.Expect(err).NotTo(HaveOccurred())
 	reader, err := env.Token(ctx, "reader")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(env.LetReadMetrics(ctx, "reader")).To(Succeed())
-	g.Expect(status(ctx, url, stranger)).To(Equal(http.StatusForbidden), "somebody without the right")
-	g.Eventually(status).WithArguments(ctx, url, reader).Should(Equal(http.StatusOK), "somebody with it")
+	g.Expect(status(ctx, url, stranger)).To(Equal(http.StatusForbidden), "an account without the right")
+	g.Eventually(status).WithArguments(ctx, url, reader).Should(Equal(http.StatusOK), "an account with it")
 	g.Expect(body(ctx, url, reader)).To(And(
 		ContainSubstring(`netbaseline_namespaces{baseline="default",state="synced"} 1`), // the namespace default; all others are protected
 		ContainSubstring(`netbaseline_policy_writes_total{operation="create"} 3`),

@@ -65,7 +65,8 @@ func TestStrangersAtTheMetricsPort(t *testing.T) {
 	g.Expect(answers).To(HaveKey(http.StatusTooManyRequests))
 	g.Expect(answers[http.StatusOK]).To(Equal(madeUp/10), "the good token, each time that it was sent among the others")
 	g.Expect(answers[http.StatusTooManyRequests]+answers[http.StatusUnauthorized]).To(Equal(madeUp), "%v", answers)
-	// Twenty at once and ten a second; and one for the good token, should its minute have passed.
+	// A burst of twenty and ten a second; and one for the good token, should its minute have
+	// passed.
 	pace := 20 + 10*(int(took/time.Second)+1) + 1
 	g.Expect(reviews(g, env)-before).To(And(BeNumerically(">", 0), BeNumerically("<=", pace)), "%v in %v", answers, took)
 	if runtime.GOOS == "linux" {

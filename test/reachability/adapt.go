@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Where cyclonus v0.5.6 understands a policy in another way than Kubernetes, this file says the same in words that both
-// understand alike:
+// Where cyclonus v0.5.6 interprets a policy differently from Kubernetes, this file rewrites it into
+// a form that both interpret alike:
 //
 //   - a policy without policyTypes, which the API server never stores, makes it panic;
 //   - matchLabels with an empty value is matched by an object that lacks the label;
@@ -81,8 +81,8 @@ func adaptLabels(labels map[string]string) map[string]string {
 
 func pair(key, value string) string { return key + "=" + value }
 
-// withoutIPPeers returns a copy of the policy without its ipBlocks. A rule that had no other peers goes with them: without any
-// peer it would allow everyone.
+// withoutIPPeers returns a copy of the policy without its ipBlocks. A rule that had no other peers
+// is removed too: without any peer it would allow every peer.
 func withoutIPPeers(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
 	reduced := policy.DeepCopy()
 	isIPBlock := func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock != nil }

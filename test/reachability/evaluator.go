@@ -11,7 +11,7 @@ import (
 // evaluator holds the policies of some namespaces in the form in which cyclonus evaluates them.
 type evaluator struct {
 	world World
-	// whole is made of all that the policies say; withoutIPBlocks is for a peer without an address.
+	// whole is built from the complete policies; withoutIPBlocks is for a peer without an address.
 	whole, withoutIPBlocks *matcher.Policy
 }
 

@@ -36,8 +36,9 @@ func (p Pod) String() string {
 	return name.String()
 }
 
-// Table says, for a terminal, which of the pods may talk to which over TCP on a port: a row for each pod that connects, a column for
-// each that is connected to, ✓ for yes and · for no. On the diagonal a pod stands for two of its kind: two pods of one namespace.
+// Table shows, for a terminal, which of the pods may talk to which over TCP on a port: a row for
+// each source, a column for each destination, ✓ for yes and · for no. On the diagonal a pod
+// represents two pods of one namespace.
 func Table(w World, pods []Pod, port int) string {
 	e := w.evaluator(pods...)
 	rows := [][]string{{"from ↓ to →"}}

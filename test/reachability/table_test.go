@@ -51,7 +51,7 @@ func TestTable(t *testing.T) {
 				"shop app=backend tier=1  ·                        ✓\n" +
 				"203.0.113.7              ✓                        ✓\n",
 		},
-		"nobody": {world: world(t), want: "from ↓ to →\n"},
+		"no pods": {world: world(t), want: "from ↓ to →\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

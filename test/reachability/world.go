@@ -1,9 +1,11 @@
-// Package reachability answers who may talk to whom under a set of NetworkPolicies. The answers come from cyclonus' matcher, which
-// shares no code with netbaseline, so that tests and the demo do not believe what netbaseline says of itself. This package owns only
-// what the matcher must be told to understand policies as Kubernetes does; see adapt.go.
+// Package reachability evaluates which connections a set of NetworkPolicies allows. The answers
+// come from cyclonus' matcher, which shares no code with netbaseline, so that tests and the demo do
+// not rely on netbaseline's own reports. This package owns only the adaptations that the matcher
+// needs to interpret policies as Kubernetes does; see adapt.go.
 //
-// Its model is that of the NetworkPolicy API: what a network plugin lets through on top of it, such as a pod's traffic to itself or
-// the kubelet's probes, is not in it. Pods have no containers here, so that a port given by name matches no traffic.
+// Its model is that of the NetworkPolicy API: traffic that a network plugin lets through on top of
+// it, such as a pod's traffic to itself or the kubelet's probes, is not in it. Pods have no
+// containers here, so that a port given by name matches no traffic.
 package reachability
 
 import (
@@ -18,7 +20,8 @@ import (
 
 // Pod is one end of a connection.
 type Pod struct {
-	// Namespace is the pod's namespace; "" for something outside of the cluster, or on a node, that has an IP and nothing else.
+	// Namespace is the pod's namespace; "" for a peer outside of the cluster, or on a node, that
+	// has only an IP.
 	Namespace string
 	// Labels are the pod's labels.
 	Labels map[string]string
@@ -26,7 +29,7 @@ type Pod struct {
 	IP string
 }
 
-// World is what decides about connections: namespaces with their labels, and policies.
+// World holds the inputs of the decision: namespaces with their labels, and policies.
 type World struct {
 	// Namespaces maps the name of each namespace to its labels. kubernetes.io/metadata.name need not be among them.
 	Namespaces map[string]map[string]string
@@ -65,20 +68,20 @@ func (w World) WithLabels(changed map[string]map[string]string) World {
 	return World{Namespaces: namespaces, Policies: w.Policies}
 }
 
-// Allowed says whether a pod may open a connection to another: the first may send, and the second may receive. It panics if
+// Allowed reports whether a pod may open a connection to another: the first may send, and the second may receive. It panics if
 // one of them is in a namespace that the world does not have, or is neither in a namespace nor has an IP: a test that misspells
-// a name must not go on to prove something about nobody.
+// a name must not pass without a subject.
 func (w World) Allowed(from, to Pod, port int, protocol corev1.Protocol) bool {
 	e := w.evaluator(from, to)
 	return e.egress(from, to, port, protocol) && e.ingress(from, to, port, protocol)
 }
 
-// AllowedEgress says whether the first pod may send, whatever the second may receive.
+// AllowedEgress reports whether the first pod may send, whatever the second may receive.
 func (w World) AllowedEgress(from, to Pod, port int, protocol corev1.Protocol) bool {
 	return w.evaluator(from, to).egress(from, to, port, protocol)
 }
 
-// AllowedIngress says whether the second pod may receive, whatever the first may send.
+// AllowedIngress reports whether the second pod may receive, whatever the first may send.
 func (w World) AllowedIngress(from, to Pod, port int, protocol corev1.Protocol) bool {
 	return w.evaluator(from, to).ingress(from, to, port, protocol)
 }

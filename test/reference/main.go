@@ -1,5 +1,6 @@
-// Command reference writes the pages of docs/reference that come from our own code: conditions and reasons from the constants of the API
-// package, and events from those and from where they are written. It reads the source and never runs it.
+// Command reference writes the pages of docs/reference that come from our own code: conditions and
+// reasons from the constants of the API package, and events from those and from the calls that
+// write them. It reads the source and never runs it.
 package main
 
 import (

@@ -44,13 +44,13 @@ const (
 
 // Reasons of the conditions.
 const (
-	// ReasonSlow says that it takes a | while.
+	// ReasonSlow means that it takes a | while.
 	ReasonSlow = "Slow"
 )
 
 // Reasons of events.
 const (
-	// EventRepaired is on a policy: somebody had changed it.
+	// EventRepaired is on a policy: another client had changed it.
 	EventRepaired = "Repaired"
 )
 `
@@ -67,8 +67,8 @@ const (
 const someEvents = `package controllers
 
 var damage = map[string]string{
-	"create": "Somebody had deleted this policy",
-	"update": "Somebody had changed this policy",
+	"create": "Another client deleted this policy",
+	"update": "Another client changed this policy",
 }
 
 func (a *announcer) repaired(written *apply.Written) {
@@ -88,7 +88,7 @@ func TestAPageSaysWhatTheCommentsSay(t *testing.T) {
 			"## Reasons of the conditions\n", "| `Slow` | It takes a \\| while. |\n",
 		},
 		"docs/reference/events.md": {
-			"| `Repaired` | NetworkPolicy | Normal | Somebody had changed it. | `Somebody had deleted this policy in <namespace>, label example.com/team`<br>`Somebody had changed this policy in <namespace>, label example.com/team` |\n",
+			"| `Repaired` | NetworkPolicy | Normal | Another client had changed it. | `Another client deleted this policy in <namespace>, label example.com/team`<br>`Another client changed this policy in <namespace>, label example.com/team` |\n",
 		},
 	} {
 		for _, line := range lines {
@@ -102,11 +102,11 @@ func TestAPageSaysWhatTheCommentsSay(t *testing.T) {
 func TestWhatCannotBeDocumentedIsAnError(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ constants, events, want string }{
-		"a comment without the constant's name": {strings.Replace(someConstants, "// ReasonSlow says", "// It says", 1), someEvents, "ReasonSlow"},
-		"an event that nobody writes": {
-			strings.Replace(someConstants, `"Repaired"`, "\"Repaired\"\n\t// EventLost is on a policy: x.\n\tEventLost = \"Lost\"", 1), someEvents, "nobody writes the event EventLost",
+		"a comment without the constant's name": {strings.Replace(someConstants, "// ReasonSlow means", "// It says", 1), someEvents, "ReasonSlow"},
+		"an event that is never written": {
+			strings.Replace(someConstants, `"Repaired"`, "\"Repaired\"\n\t// EventLost is on a policy: x.\n\tEventLost = \"Lost\"", 1), someEvents, "the event EventLost is never written",
 		},
-		"an event that the API does not know": {someConstants, strings.Replace(someEvents, "v1alpha1.EventRepaired", "v1alpha1.EventOther", 1), "nobody writes the event EventRepaired"},
+		"an event that the API does not know": {someConstants, strings.Replace(someEvents, "v1alpha1.EventRepaired", "v1alpha1.EventOther", 1), "the event EventRepaired is never written"},
 		"an event that is written twice":      {someConstants, someEvents + strings.Replace(functionsOf(someEvents), "repaired(", "again(", 1), "two places"},
 	}
 	for name, test := range tests {

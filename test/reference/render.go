@@ -12,7 +12,7 @@ func renderConditions(groups []group) string {
 	var page strings.Builder
 	page.WriteString("# Conditions and reasons\n\n")
 	fmt.Fprintf(&page, generated, "the constants in api/v1alpha1/conditions.go")
-	page.WriteString("These words are part of the API: scripts and alerts may rely on them. What to do about each is in [operating](../operating.md#what-it-says-and-what-to-do).\n")
+	page.WriteString("These words are part of the API: scripts and alerts may rely on them. What to do about each is in [operating](../operating.md#troubleshooting-by-status-message).\n")
 	for i := range groups {
 		g := &groups[i]
 		if g.is("Event") {
@@ -41,7 +41,7 @@ func renderEvents(groups []group, written map[string]announcement) (string, erro
 		for _, c := range groups[i].members {
 			how, ok := written[c.name]
 			if !ok {
-				errs = append(errs, fmt.Errorf("nobody writes the event %s", c.name))
+				errs = append(errs, fmt.Errorf("the event %s is never written", c.name))
 			}
 			known++
 			_, doc, _ := strings.Cut(c.doc, ": ")
@@ -54,9 +54,9 @@ func renderEvents(groups []group, written map[string]announcement) (string, erro
 	return page.String(), errors.Join(errs...)
 }
 
-// meaning makes a sentence of what a comment says about its constant.
+// meaning turns the comment of a constant into a sentence.
 func meaning(doc string) string {
-	for _, beginning := range []string{"says that ", "is "} {
+	for _, beginning := range []string{"means that ", "is "} {
 		if rest, ok := strings.CutPrefix(doc, beginning); ok {
 			doc = rest
 			break

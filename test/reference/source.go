@@ -11,18 +11,18 @@ import (
 	"strings"
 )
 
-// group is a block of constants: what its comment says, and its members.
+// group is a block of constants: its comment and its members.
 type group struct {
 	title   string
 	members []constant
 }
 
-// constant is a word of the API, and what its comment says.
+// constant is a word of the API, with its comment.
 type constant struct {
 	name, value, doc string
 }
 
-// is says whether the group holds the constants whose names begin in this way.
+// is reports whether the group contains the constants whose names begin with the prefix.
 func (g *group) is(prefix string) bool { return strings.HasPrefix(g.members[0].name, prefix) }
 
 // constants reads the blocks of string constants in a file. Each member must have a comment that begins with its name.
@@ -66,12 +66,13 @@ func member(spec *ast.ValueSpec) (constant, error) {
 
 var source = regexp.MustCompile(` Source: (\S+)$`)
 
-// oneLine joins the lines of a comment. Where it names its source, that is for whoever reads the code.
+// oneLine joins the lines of a comment. The line that names its source is for readers of
+// the code, and is dropped.
 func oneLine(comment string) string {
 	return source.ReplaceAllString(strings.Join(strings.Fields(comment), " "), "")
 }
 
-// announcement is how an event is written.
+// announcement is the call that writes an event.
 type announcement struct {
 	kind   string   // Normal or Warning
 	object string   // what it is on

@@ -1,4 +1,5 @@
-// Package schema_test asks a real API server what the CustomResourceDefinition accepts and refuses, and how it says so.
+// Package schema_test checks, on a real API server, what the CustomResourceDefinition accepts and
+// refuses, and with which messages.
 package schema_test
 
 import (
@@ -45,7 +46,7 @@ func run(m *testing.M) (code int, err error) {
 }
 
 // object makes a baseline of a piece of YAML: a spec, to which an empty namespaceSelector is added if it has none, or, where it
-// says metadata or spec itself, the whole object.
+// contains metadata or spec itself, the whole object.
 func object(t *testing.T, document string) *unstructured.Unstructured {
 	t.Helper()
 	content := map[string]any{}
@@ -82,7 +83,7 @@ func admit(t *testing.T, baseline *unstructured.Unstructured) error {
 	return admin.Create(t.Context(), baseline, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
 }
 
-// accept is offer for what must be accepted.
+// accept is offer for documents that the API server has to accept.
 func accept(t *testing.T, document string) *unstructured.Unstructured {
 	t.Helper()
 	baseline, err := offer(t, document)
@@ -92,8 +93,8 @@ func accept(t *testing.T, document string) *unstructured.Unstructured {
 	return baseline
 }
 
-// complaints returns what the API server says about an invalid object, one line for each mistake, without its remark that it has
-// not looked any further.
+// complaints returns the errors of the API server about an invalid object, one line for each
+// mistake, without its remark that it skipped further checks.
 func complaints(err error) []metav1.StatusCause {
 	status, ok := errors.AsType[*apierrors.StatusError](err)
 	if !ok || !apierrors.IsInvalid(err) || status.ErrStatus.Details == nil {

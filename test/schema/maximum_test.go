@@ -26,7 +26,7 @@ func fullSelector(bound int, operator, value string) string {
 	return "{matchLabels: " + labels + ", matchExpressions: " + list(bound, expression) + "}"
 }
 
-// fullBaseline is a baseline with every bound reached at once.
+// fullBaseline is a baseline with all bounds reached at the same time.
 func fullBaseline(name, operator, value, excluded string, peer func(i int) string) string {
 	return "{metadata: {name: " + name + repeat(63-len(name)) + "}, spec: {" + strings.Join([]string{
 		"priority: 1000",

@@ -1,5 +1,6 @@
-// Package specs makes baselines and namespaces of choices, as a user, a template, a careless script or somebody hostile might write them:
-// mostly within the bounds, so that most are admitted, with any value in any place now and then.
+// Package specs makes baselines and namespaces from choices, as a user, a template, a careless
+// script or an attacker might write them: mostly within the bounds, so that most are admitted, with
+// an arbitrary value in an arbitrary place now and then.
 package specs
 
 import (
@@ -51,7 +52,7 @@ func (g Generator) Namespace(labelKey string) policy.Namespace {
 	return namespace
 }
 
-// Possible says whether there can be such a namespace.
+// Possible reports whether there can be such a namespace.
 func Possible(namespace policy.Namespace) bool {
 	return len(apimachineryvalidation.ValidateNamespaceName(namespace.Name, false)) == 0 && len(metav1validation.ValidateLabels(namespace.Labels, nil)) == 0
 }
@@ -223,7 +224,7 @@ func (g Generator) word(longest int, alphabet, separators string) string {
 
 func (g Generator) name() string { return g.word(63, lower, "----") }
 
-// Labels that are valid and that a careless reader, template or encoder takes for something else.
+// Labels that are valid and that a careless reader, template or encoder may misread.
 var (
 	oddKeys = []string{
 		"environment", "kubernetes.io/metadata.name", "policy.netbaseline.dev/baseline", "k8s-app", "true", "null", "0", "1e3", "No", "a.b", "A_b-C",

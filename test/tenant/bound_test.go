@@ -34,7 +34,8 @@ func TestTheLastOfManyOpeningsIsClosedLikeTheFirst(t *testing.T) {
 	answersOnly(t, spent.namespace, since)
 }
 
-// opensAll opens all policies at once, and returns how long it took until all were closed again.
+// opensAll opens all policies at the same time, and returns how long it took until all were closed
+// again.
 func (n *tenancy) opensAll(t *testing.T) time.Duration {
 	t.Helper()
 	g, opened := newGomega(t), time.Now()
@@ -105,8 +106,8 @@ func before(writes []harness.Write, name string) int {
 	return slices.IndexFunc(writes, func(w harness.Write) bool { return w.User == harness.OperatorUser && w.Name == name })
 }
 
-// withoutEnd has the tenant do something again and again, from four sides at once, until it is
-// stopped.
+// withoutEnd has the tenant do something again and again, from four clients in parallel, until
+// it is stopped.
 func withoutEnd(t *testing.T, do func(int) error) (stop func()) {
 	t.Helper()
 	var stopped atomic.Bool

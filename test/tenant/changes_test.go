@@ -19,10 +19,10 @@ import (
 type fate string
 
 const (
-	putBack fate = "is put back"
-	// kept is nobody's harm: it is left alone, and stays when something else is put back.
+	putBack fate = "is restored"
+	// kept is harmless: it is left alone, and stays when something else is restored.
 	kept fate = "is left alone and kept"
-	// left is nobody's harm either, and is not promised to stay.
+	// left is harmless too, and is not promised to stay.
 	left fate = "is left alone"
 	// refused and ignored are what the API server itself does.
 	refused fate = "is refused by the API server"
@@ -155,7 +155,7 @@ var metadataChanges = map[string]change{
 	"metadata.labels with another baseline": {putBack, func(p *networkingv1.NetworkPolicy) {
 		p.Labels[v1alpha1.BaselineLabel] = loopBaseline
 	}},
-	"metadata.labels with a baseline that does not exist": {putBack, func(p *networkingv1.NetworkPolicy) { p.Labels[v1alpha1.BaselineLabel] = "nobody" }},
+	"metadata.labels with a baseline that does not exist": {putBack, func(p *networkingv1.NetworkPolicy) { p.Labels[v1alpha1.BaselineLabel] = "absent" }},
 	"metadata.labels without managed-by":                  {putBack, func(p *networkingv1.NetworkPolicy) { delete(p.Labels, v1alpha1.ManagedByLabel) }},
 	"metadata.labels managed by another":                  {putBack, func(p *networkingv1.NetworkPolicy) { p.Labels[v1alpha1.ManagedByLabel] = "dana" }},
 	"metadata.labels and annotations gone, ingress opened": {putBack, func(p *networkingv1.NetworkPolicy) {
@@ -182,7 +182,7 @@ var metadataChanges = map[string]change{
 	"metadata.ownerReferences to what exists": {putBack, func(p *networkingv1.NetworkPolicy) {
 		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy", Name: p.Name, UID: p.UID}} // itself
 	}},
-	"metadata.ownerReferences to nobody": {putBack, func(p *networkingv1.NetworkPolicy) { // the garbage collector deletes it, if it is faster
+	"metadata.ownerReferences to no object": {putBack, func(p *networkingv1.NetworkPolicy) { // the garbage collector deletes it, if it is faster
 		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "gone", UID: "0f0e0d0c"}}
 	}},
 

@@ -15,7 +15,7 @@ type probe struct {
 	peer     reachability.Pod // without namespace and address: another pod of the tenant's own namespace
 	port     int
 	protocol corev1.Protocol
-	// sends and receives say whether the tenant's pod may.
+	// sends and receives report whether the tenant's pod may.
 	sends, receives bool
 }
 

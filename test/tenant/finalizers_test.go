@@ -89,7 +89,7 @@ func TestAPolicyIsDeletedAndKeptByANetworkPlugin(t *testing.T) {
 	}
 }
 
-// A foreign finalizer on a policy that lives keeps nothing from anybody.
+// A foreign finalizer on a policy that lives blocks nothing.
 func TestFinalizersOfALivingPolicyStay(t *testing.T) {
 	onEachPolicy(t, func(t *testing.T, n *tenancy, name string) {
 		g := newGomega(t)
@@ -101,7 +101,7 @@ func TestFinalizersOfALivingPolicyStay(t *testing.T) {
 	})
 }
 
-// Whoever waits for a deleted baseline must learn what keeps it.
+// The status of a deleted baseline must report what keeps it.
 func TestABaselineIsDeletedAndAPolicyKeptByAFinalizer(t *testing.T) {
 	t.Parallel()
 	for _, name := range policyNames {

@@ -31,8 +31,9 @@ var harmless = map[string]struct {
 	"the environment is taken away": {v1alpha1.EnvironmentIsolationName, func(p *networkingv1.NetworkPolicy) { p.Spec.Ingress, p.Spec.Egress = nil, nil }},
 }
 
-// What takes something away, or touches what decides nothing, pages nobody: the namespace allows
-// no more than it should through the whole run. The operator may leave such a change for minutes.
+// A change that only narrows a policy, or has no effect on it, raises no alert: the namespace
+// allows no more than it should through the whole run. The operator may leave such a change for
+// minutes.
 func TestHarmlessChangesLeaveABaselineReady(t *testing.T) {
 	t.Parallel()
 	victims, attacks := map[string]*victim{}, []attack(nil)

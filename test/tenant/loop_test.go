@@ -33,7 +33,7 @@ const (
 // attack is one request of the tenant.
 type attack func(context.Context) error
 
-// attacks are all that she can do to the policies of a namespace, one policy after the other.
+// attacks are all that a tenant can do to the policies of a namespace, one policy after the other.
 func (n *tenancy) attacks(t *testing.T) []attack {
 	t.Helper()
 	var all []attack

@@ -1,5 +1,5 @@
-// Package tenant_test has a tenant, with no more than the role `edit` in her namespaces, do everything that she can to the policies of
-// netbaseline, and holds what becomes of it against docs/security.md.
+// Package tenant_test has a tenant, with only the role `edit` in their namespaces, do everything
+// that they can to the policies of netbaseline, and checks the outcome against docs/security.md.
 package tenant_test
 
 import (
@@ -29,14 +29,15 @@ const (
 	// patience is for a busy machine.
 	patience = 60 * time.Second
 	interval = 10 * time.Millisecond
-	// What waits for a resync, or for a minute to pass, takes longer than promptly and soon; a busy machine does not.
+	// Waiting for a resync, or for a minute to pass, takes longer than promptly and soon; a busy
+	// machine does not.
 	promptly, soon = 30 * time.Second, 30 * time.Second
 
-	// Namespaces carry the name of their baseline in this label; those that nobody governs do not.
+	// Namespaces carry the name of their baseline in this label; those that no baseline governs do not.
 	suiteLabel    = "suite"
 	sweepBaseline = "sweep"
 	loopBaseline  = "loop"
-	// What namespaces are called that a baseline governs, and that none does.
+	// Name prefixes of namespaces that a baseline governs, and that none does.
 	governedPrefix, ungovernedPrefix = "governed-", "ungoverned-"
 
 	dnsRange, dnsAddress = "10.96.0.0/24", "10.96.0.10"
@@ -123,8 +124,9 @@ func newGomega(t *testing.T) Gomega {
 	return g
 }
 
-// afterwards looks through the audit log of everything that the tests have done: the operator wrote its three policies in the namespaces that it
-// governs, and the finalizer and status of baselines; and nobody but the tenant has put it up to that.
+// afterwards checks the audit log of the whole run: the operator wrote only its three policies in
+// the namespaces that it governs, and the finalizer and status of baselines; and only the tenant
+// gave it reason to.
 func afterwards() (complaints []string) {
 	writes, err := environment.Writes()
 	if err != nil {
@@ -145,7 +147,7 @@ func afterwards() (complaints []string) {
 		case write.User == harness.OperatorUser && !own:
 			complaints = append(complaints, fmt.Sprintf("the operator wrote something foreign: %+v", *write))
 		case write.Resource == "networkpolicies" && !writer && write.Code < 300:
-			complaints = append(complaints, fmt.Sprintf("not the tenant, but somebody else changed a policy: %+v", *write))
+			complaints = append(complaints, fmt.Sprintf("not the tenant, but another client changed a policy: %+v", *write))
 		}
 	}
 	return complaints

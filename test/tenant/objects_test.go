@@ -61,13 +61,13 @@ func TestAPolicyIsReplacedByTheTenantsOwn(t *testing.T) {
 				return err
 			}
 			return dana.Create(t.Context(), hers)
-		}).Should(Succeed(), "she must once be faster than the operator")
+		}).Should(Succeed(), "the tenant must once be faster than the operator")
 		n.isPutBack(t, name)
 		now := n.get(t, name)
 		g.Expect(now.UID).To(Equal(hers.UID), "it is the tenant's own object that was taken over")
 		var kept networkingv1.NetworkPolicySpec
 		g.Expect(json.Unmarshal([]byte(now.Annotations[v1alpha1.ReplacedSpecAnnotation]), &kept)).To(Succeed())
-		g.Expect(kept).To(Equal(hers.Spec), "what she wanted is not lost")
+		g.Expect(kept).To(Equal(hers.Spec), "the spec of the tenant is not lost")
 	})
 }
 
@@ -84,7 +84,7 @@ func TestAllPoliciesAreDeletedAtOnce(t *testing.T) {
 	g.Expect(n.policies(t.Context())).To(HaveLen(len(policyNames)), "hers is her own affair")
 }
 
-// What is called otherwise is hers, even with all our labels: nothing takes back what it opens.
+// A policy under another name belongs to the tenant, even with all our labels: its openings stay.
 func TestOurLabelsUnderAnotherName(t *testing.T) {
 	t.Parallel()
 	g, n := newGomega(t), newTenancy(t, sweepBaseline)
@@ -114,7 +114,7 @@ func TestOurNamesWhereNobodyGoverns(t *testing.T) {
 			hers.Labels = map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}
 		}
 		if i > 1 {
-			hers.Labels[v1alpha1.BaselineLabel] = "nobody" // whose absence is no evidence that it may go
+			hers.Labels[v1alpha1.BaselineLabel] = "absent" // whose absence is no evidence that it may go
 		}
 		g.Expect(dana.Create(t.Context(), hers)).To(Succeed())
 		hers.Spec.Egress = nil

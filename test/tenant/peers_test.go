@@ -10,7 +10,7 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// Whom a baseline in Audit names decides nothing, so that nobody can have a namespace spared by it.
+// The peers of a baseline in Audit have no effect, so that it cannot spare a namespace.
 func TestABaselineInAuditNamesTheNamespaceAsADNSPeer(t *testing.T) {
 	t.Parallel()
 	g, n := newGomega(t), newTenancy(t, sweepBaseline)

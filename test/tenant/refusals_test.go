@@ -175,8 +175,8 @@ func limit(t *testing.T, namespace string, policies int) {
 	}).Should(BeEquivalentTo(policies), "the quota must count our policies")
 }
 
-// fills has the tenant delete some policies and take their place in the quota. Whoever is first
-// gets it, so that it may take a few attempts.
+// fills has the tenant delete some policies and take their place in the quota. The client that is
+// first gets it, so that it may take a few attempts.
 func (n *tenancy) fills(t *testing.T, names []string) (theirs []client.Object) {
 	t.Helper()
 	g := newGomega(t)

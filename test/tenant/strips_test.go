@@ -29,7 +29,7 @@ var strips = map[string]func(*networkingv1.NetworkPolicy){
 	},
 	"the label, for another baseline's": func(p *networkingv1.NetworkPolicy) { p.Labels[v1alpha1.BaselineLabel] = loopBaseline },
 	"the label, for that of a baseline that does not exist": func(p *networkingv1.NetworkPolicy) {
-		p.Labels[v1alpha1.BaselineLabel] = "nobody"
+		p.Labels[v1alpha1.BaselineLabel] = "absent"
 	},
 }
 

@@ -57,14 +57,14 @@ func isLeftAlone(t *testing.T, n *tenancy, policy, name string) *networkingv1.Ne
 	stored := isStored(t, n, policy, name)
 	n.isLookedAt(t, another(policy))
 	g.Expect(n.get(t, policy).ResourceVersion).To(Equal(stored.ResourceVersion), "it must be left alone")
-	g.Expect(operatorWrites(t, n.namespace, since)).NotTo(ContainElement(HaveField("Name", policy)), "nothing must be written in vain")
+	g.Expect(operatorWrites(t, n.namespace, since)).NotTo(ContainElement(HaveField("Name", policy)), "no write must be without effect")
 	return stored
 }
 
 func isKept(t *testing.T, n *tenancy, policy, name string) {
 	stored := isLeftAlone(t, n, policy, name)
 	n.isLookedAt(t, policy)
-	newGomega(t).Expect(at(t, n.get(t, policy), name)).To(Equal(at(t, stored, name)), "it must stay when something else is put back")
+	newGomega(t).Expect(at(t, n.get(t, policy), name)).To(Equal(at(t, stored, name)), "it must stay when something else is restored")
 }
 
 func isRefused(t *testing.T, n *tenancy, policy, name string) {

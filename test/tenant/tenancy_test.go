@@ -126,7 +126,8 @@ func (n *tenancy) policies(ctx context.Context) ([]*networkingv1.NetworkPolicy, 
 // gone is the damage of a policy that is not there.
 const gone = "it is gone"
 
-// damage says how a policy differs from what it was, in all that is ours: its spec, our labels and annotations, and that nobody owns it.
+// damage says how a policy differs from what it was, in all that is ours: its spec, our labels and
+// annotations, and that it has no owner.
 func (n *tenancy) damage(ctx context.Context, name string) (string, error) {
 	policy := &networkingv1.NetworkPolicy{}
 	err := environment.Admin.Get(ctx, client.ObjectKey{Namespace: n.namespace, Name: name}, policy)
@@ -160,7 +161,7 @@ func ours(policy, of *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
 func (n *tenancy) isPutBack(t *testing.T, name string) {
 	t.Helper()
 	g := newGomega(t)
-	g.Eventually(n.damage).WithArguments(t.Context(), name).Should(BeEmpty(), "%s must be put back in %s", name, n.namespace)
+	g.Eventually(n.damage).WithArguments(t.Context(), name).Should(BeEmpty(), "%s must be restored in %s", name, n.namespace)
 	g.Eventually(n.complaints).WithArguments(t.Context()).Should(BeEmpty(), "%s must keep to what the baseline promises", n.namespace)
 }
 
@@ -222,7 +223,8 @@ func (n *tenancy) opens(t *testing.T, name string) {
 	}
 }
 
-// isLookedAt returns when the operator has reconciled the namespace after all that the tenant has done in it before. For that she opens a policy.
+// isLookedAt returns when the operator has reconciled the namespace after all that the tenant has
+// done in it before. For that the tenant opens a policy.
 func (n *tenancy) isLookedAt(t *testing.T, name string) {
 	t.Helper()
 	n.opens(t, name)

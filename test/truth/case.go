@@ -1,5 +1,6 @@
-// Package truth holds, as data, what must be true of the traffic in a cluster that netbaseline governs: for a baseline and some
-// namespaces, who may talk to whom. The same cases are judged over rendered policies, here, and over those of a running cluster.
+// Package truth holds, as data, the expected traffic in a cluster that netbaseline governs: for a
+// baseline and some namespaces, which connections are allowed. The same cases are checked over
+// rendered policies, here, and over those of a running cluster.
 package truth
 
 import (
@@ -15,13 +16,13 @@ import (
 
 // Case is one truth table.
 type Case struct {
-	// Name says in a sentence what is true.
+	// Name is a sentence that describes the case.
 	Name string
 	// Baseline governs the namespaces; the only one in the cluster.
 	Baseline *v1alpha1.ClusterNetworkBaseline
 	// Namespaces maps the name of each namespace to its labels. kube-system exists besides.
 	Namespaces map[string]map[string]string
-	// TenantPolicies are policies of the namespaces' own, beside those of the baseline.
+	// TenantPolicies are the namespaces' own policies, next to those of the baseline.
 	TenantPolicies []*networkingv1.NetworkPolicy
 	// Relabelled are labels that namespaces get once the policies are there. The expectations are about the moment between that
 	// change and the first policy that follows it: old policies, new labels.
@@ -34,11 +35,11 @@ type Case struct {
 type Direction string
 
 const (
-	// Both asks whether the connection comes about: one end may send, and the other receive.
+	// Both checks the whole connection: one end may send, and the other receive.
 	Both Direction = ""
-	// Egress asks whether the first end may send.
+	// Egress checks whether the first end may send.
 	Egress Direction = "egress"
-	// Ingress asks whether the second end may receive.
+	// Ingress checks whether the second end may receive.
 	Ingress Direction = "ingress"
 )
 
@@ -47,7 +48,7 @@ type Expectation struct {
 	From, To reachability.Pod
 	Port     int
 	Protocol corev1.Protocol
-	// Direction is Both where it is not said.
+	// Direction defaults to Both.
 	Direction   Direction
 	WantAllowed bool
 }
@@ -79,7 +80,7 @@ func (e Expectation) holdsIn(world reachability.World) bool {
 	return world.Allowed(e.From, e.To, e.Port, e.Protocol)
 }
 
-// String says what is expected and does not hold.
+// String describes an expectation that does not hold.
 func (e Expectation) String() string {
 	want, got := "refused", "allowed"
 	if e.WantAllowed {
@@ -92,8 +93,8 @@ func (e Expectation) String() string {
 	return fmt.Sprintf("%s: must be %s, is %s", what, want, got)
 }
 
-// InNamespaces returns the same case with a suffix on the name of each of its namespaces, so that several cases find room in one
-// cluster. kube-system keeps its name, and so do the labels.
+// InNamespaces returns the same case with a suffix on the name of each of its namespaces, so that
+// several cases fit into one cluster. kube-system keeps its name, and so do the labels.
 func (c Case) InNamespaces(suffix string) Case {
 	rename := func(namespace string) string {
 		if _, ok := c.Namespaces[namespace]; ok {

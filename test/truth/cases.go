@@ -25,7 +25,7 @@ var environmentCases = []Case{
 			// A pod cannot choose its environment: the label of the namespace counts, not its own.
 			closed(pod("shop", "environment", "production"), pod("trial", "environment", "production")),
 			open(pod("shop", "environment", "staging"), pod("bank", "app", "web")),
-			// Whoever is outside of the cluster has no environment.
+			// Peers outside of the cluster have no environment.
 			shut(pod("shop"), elsewhere), shut(pod("trial"), elsewhere),
 			dnsWorks(pod("shop")),
 		),
@@ -75,7 +75,7 @@ var environmentCases = []Case{
 			open(pod("shop"), pod("shop")), shut(pod("shop"), pod("plain")), shut(pod("shop"), elsewhere),
 			free(pod("plain"), elsewhere), free(pod("plain"), pod("shop")), free(pod("ci-runner"), elsewhere), free(pod("ci-runner"), pod("plain")),
 			open(pod("plain"), pod("ci-runner")),
-			// Governed or not, its label says that it is production.
+			// Governed or not, its label puts it into production.
 			open(pod("shop"), pod("ci-runner")),
 		),
 	},

@@ -7,7 +7,7 @@ import (
 
 var tenantCases = []Case{
 	{
-		Name:       "with scope None only DNS is open until somebody allows more",
+		Name:       "with scope None only DNS is open until a tenant allows more",
 		Baseline:   builder.Baseline("default").Scope(v1alpha1.IsolationScopeNone).Obj(),
 		Namespaces: map[string]map[string]string{"shop": environment("production"), "bank": environment("production")},
 		Expectations: expect(
@@ -73,7 +73,7 @@ var tenantCases = []Case{
 		),
 	},
 	{
-		Name:           "a tenant who opens his own side to everyone opens no other environment's side",
+		Name:           "a tenant who opens their own side to everyone opens no other environment's side",
 		Baseline:       builder.Baseline("default").Obj(),
 		Namespaces:     map[string]map[string]string{"shop": environment("production"), "trial": environment("staging")},
 		TenantPolicies: tenantPolicies(tenantOpen),

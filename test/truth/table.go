@@ -50,22 +50,22 @@ func allowed(from, to reachability.Pod) table { return over(from, to, Both, true
 
 func refused(from, to reachability.Pod) table { return over(from, to, Both, false) }
 
-// open says that two pods may talk to each other, whoever begins.
+// open means that two pods may talk to each other, whichever begins.
 func open(a, b reachability.Pod) table { return expect(allowed(a, b), allowed(b, a)) }
 
-// closed says that neither may talk to the other, and that each end alone sees to that.
+// closed means that neither may talk to the other, and that each end alone sees to that.
 func closed(a, b reachability.Pod) table {
 	return expect(
 		over(a, b, Egress, false), over(a, b, Ingress, false), over(b, a, Egress, false), over(b, a, Ingress, false),
 	)
 }
 
-// shut says that a pod, by itself, neither sends to another nor receives from it, whatever the other may do.
+// shut means that a pod, by itself, neither sends to another nor receives from it, whatever the other may do.
 func shut(a, other reachability.Pod) table {
 	return expect(over(a, other, Egress, false), over(other, a, Ingress, false))
 }
 
-// free says that a pod, by itself, may send to another and receive from it, whatever the other may do.
+// free means that a pod, by itself, may send to another and receive from it, whatever the other may do.
 func free(a, other reachability.Pod) table {
 	return expect(over(a, other, Egress, true), over(other, a, Ingress, true))
 }
@@ -78,7 +78,7 @@ func (t table) on(port int, protocol corev1.Protocol) table {
 	return t
 }
 
-// dnsWorks says that a pod reaches the DNS servers that a baseline lists by default.
+// dnsWorks means that a pod reaches the DNS servers that a baseline lists by default.
 func dnsWorks(from reachability.Pod) table {
 	var lines table
 	for _, server := range []reachability.Pod{kubeDNS, nodeDNS} {

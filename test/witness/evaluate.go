@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// stranger is somebody to whom no baseline opens anything: a pod without labels, in a namespace of an environment of its own, at an
-// address of the documentation range, who talks on a port that is not DNS.
+// stranger is a client to which no baseline opens anything: a pod without labels, in a namespace of
+// an environment of its own, at an address of the documentation range, on a port that is not DNS.
 var stranger = struct {
 	namespace map[string]string
 	pod       map[string]string
@@ -22,7 +22,7 @@ var stranger = struct {
 	port:      9999,
 }
 
-// isolates says whether a policy by itself isolates every pod of its namespace in a direction. A policy without types is about
+// isolates reports whether a policy by itself isolates every pod of its namespace in a direction. A policy without types is about
 // ingress, and about egress if it has rules for it.
 func isolates(spec *networkingv1.NetworkPolicySpec, direction networkingv1.PolicyType) bool {
 	if len(spec.PodSelector.MatchLabels)+len(spec.PodSelector.MatchExpressions) > 0 {
@@ -34,7 +34,8 @@ func isolates(spec *networkingv1.NetworkPolicySpec, direction networkingv1.Polic
 	return slices.Contains(spec.PolicyTypes, direction)
 }
 
-// admitsStranger says whether a policy opens some pod of its namespace, in a direction, to somebody to whom no baseline would.
+// admitsStranger reports whether a policy opens some pod of its namespace, in a direction, to the
+// stranger, to which no baseline would.
 func admitsStranger(spec *networkingv1.NetworkPolicySpec, direction networkingv1.PolicyType) bool {
 	if direction == networkingv1.PolicyTypeIngress {
 		return slices.ContainsFunc(spec.Ingress, func(rule networkingv1.NetworkPolicyIngressRule) bool {
@@ -59,7 +60,7 @@ func strangersPort(ports []networkingv1.NetworkPolicyPort) bool {
 	})
 }
 
-// strangerAmong is true for a list that is empty or missing: that means everybody.
+// strangerAmong is true for a list that is empty or missing: that means every peer.
 func strangerAmong(peers []networkingv1.NetworkPolicyPeer) bool {
 	return len(peers) == 0 || slices.ContainsFunc(peers, func(peer networkingv1.NetworkPolicyPeer) bool {
 		switch {
@@ -77,7 +78,7 @@ func inRange(cidr string) bool {
 	return err == nil && prefix.Contains(stranger.address)
 }
 
-// selects is what a label selector means, written down once more.
+// selects is an independent implementation of label selectors.
 func selects(selector *metav1.LabelSelector, labels map[string]string) bool {
 	for key, want := range selector.MatchLabels {
 		if got, ok := labels[key]; !ok || got != want {

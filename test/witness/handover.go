@@ -13,8 +13,8 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// owners returns the baselines whose policies lie in a namespace. A name that no baseline has ever
-// had is a tenant's invention.
+// owners returns the baselines whose policies exist in a namespace. A name that no baseline has
+// ever had was made up by a tenant.
 func (s *State) owners(namespace string) []string {
 	var owners []string
 	for _, name := range claimed {
@@ -41,8 +41,8 @@ func (s *State) objects(name string, to *v1alpha1.ClusterNetworkBaseline) bool {
 }
 
 // yields reports whether a baseline lets another one change what it has made in a namespace:
-// because it says so itself, or because the other one ranks above it. A baseline that is absent
-// says nothing. To itself it yields while it enforces.
+// because its own spec allows it, or because the other one ranks above it. An absent baseline
+// yields to no other. To itself a baseline yields while it enforces.
 func (s *State) yields(owner string, to *v1alpha1.ClusterNetworkBaseline, namespace *corev1.Namespace) bool {
 	baseline := s.Baselines[owner]
 	switch {
@@ -58,7 +58,8 @@ func (s *State) yields(owner string, to *v1alpha1.ClusterNetworkBaseline, namesp
 	return enforcing(baseline) && !chooses(baseline, namespace)
 }
 
-// noteYields remembers who may take over from whom now: a write may still stand on it for a moment.
+// noteYields records which baseline may take over from which now: a write may still rely on it for
+// a moment.
 func (s *subject) noteYields(change *Change, state *State, name string) {
 	namespace := state.Namespaces[name]
 	for _, owner := range state.owners(name) {
@@ -70,13 +71,13 @@ func (s *subject) noteYields(change *Change, state *State, name string) {
 	}
 }
 
-// belated is how long after it stopped enforcing a baseline's own write may still arrive: it is no
-// hand-over, and on a busy machine the watch may be seconds behind.
+// belated is how long a baseline's own write may still arrive after it stopped enforcing: this is
+// not a hand-over, and on a busy machine the watch may be seconds behind.
 const belated = 30 * time.Second
 
-// judgeHandOver is I8: what one baseline has made, another one loosens only if the first one
-// yields; and nobody loosens anything while it does not enforce. The owners and openings are those
-// from before the change.
+// judgeHandOver is I8: a baseline loosens the policies of another one only if that one yields; and
+// no baseline loosens anything while it does not enforce. The owners and openings are those from
+// before the change.
 func (j *Judge) judgeHandOver(change *Change, owners []string, before openings) {
 	name, policy := change.Object.Namespace, change.Policy
 	if policy == nil || !slices.Contains(claimed, policy.Name) || len(owners) == 0 {
@@ -179,7 +180,7 @@ func text(item any) string {
 	return string(encoded)
 }
 
-// beyond returns something that is allowed and was not before; "" if there is nothing. Peers and
+// beyond returns an opening that was not allowed before; "" if there is none. Peers and
 // ports are compared as they are written: part of an allowed range of addresses counts as new.
 func (o openings) beyond(before openings) string {
 	for now := range o {

@@ -118,7 +118,7 @@ func TestAHandOver(t *testing.T) {
 		},
 		"green: a tenant made up the owner": {
 			tell: func(s *story, upper, _ *baseline) {
-				s.tenant("update", deny).policy(deny, "nobody", networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"}}).
+				s.tenant("update", deny).policy(deny, "absent", networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"}}).
 					baseline(upper.Scope("SameEnvironment")).write(upper, isolation, deny)
 			},
 		},

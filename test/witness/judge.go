@@ -16,22 +16,24 @@ import (
 )
 
 const (
-	// TenantBound is how long a tenant's own write may hold a namespace open while the operator runs undisturbed. It takes hundredths of
-	// a second, which `make bench-scale` measures. This tells a repair that is made at once, on however busy a machine, from one that is put
-	// off: a write that is futile waits for a minute at least.
+	// TenantBound is how long a tenant's own write may hold a namespace open while the operator
+	// runs undisturbed. A repair takes hundredths of a second, as `make bench-scale` shows. The
+	// bound distinguishes an immediate repair, on however busy a machine, from a delayed one: a
+	// futile write is delayed for at least a minute.
 	TenantBound = 30 * time.Second
 
-	// youngNamespace is the age below which a namespace holds no pods that miss DNS, and a second because its age is in whole seconds.
+	// youngNamespace is the age below which a namespace holds no pods that miss DNS, plus a second
+	// because its age is in whole seconds.
 	youngNamespace = 11 * time.Second
 
-	// race is how long a write may still stand on what was true when it was decided. Nobody can decide and write at one moment: what is
-	// not promised is said in docs/reliability.md.
+	// race is how long a write may still rely on the state in which it was decided. Decision and
+	// write cannot be atomic: docs/reliability.md states what is not promised.
 	race = time.Second
 )
 
 var directions = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
 
-// Judge holds a history against the invariants, one revision after the other.
+// Judge checks a history against the invariants, one revision after the other.
 type Judge struct {
 	State *State
 
@@ -41,18 +43,19 @@ type Judge struct {
 	governed  map[string]bool // namespaces that an enforcing baseline has ever selected
 }
 
-// subject is what is remembered of a namespace.
+// subject is the history of a namespace.
 type subject struct {
 	uid        types.UID
 	directions map[networkingv1.PolicyType]*direction
 	cut        bool // egress isolated by us, and no DNS
-	// inputs is when somebody else than the governor's own spec last changed what the namespace must have.
+	// inputs is when the desired policies of the namespace last changed for a reason other than the
+	// governor's own spec.
 	inputs   time.Time
 	expected map[string]networkingv1.NetworkPolicySpec
 	governor string
 	// mayGo is when each policy was last free to be removed; touched when each last changed.
 	mayGo, touched map[string]time.Time
-	// yielded is when a baseline, the first, last let another one change what it has made.
+	// yielded is when a baseline, the first, last let another one change its policies.
 	yielded map[[2]string]time.Time
 }
 
@@ -145,7 +148,7 @@ func (j *Judge) of(name string) *subject {
 	return known
 }
 
-// look judges one namespace as it is now.
+// look judges the current state of one namespace.
 func (j *Judge) look(change *Change, name string) {
 	namespace, known := j.State.Namespaces[name], j.of(name)
 	governor := j.State.Governor(name)
@@ -166,7 +169,8 @@ func (j *Judge) look(change *Change, name string) {
 	known.noteYields(change, j.State, name)
 }
 
-// follow remembers when what the namespace must have was last changed by something else than its governor's own spec.
+// follow records when the desired policies of a namespace last changed for a reason other than its
+// governor's own spec.
 func (s *subject) follow(change *Change, governor *v1alpha1.ClusterNetworkBaseline, namespace *corev1.Namespace) {
 	var expected map[string]networkingv1.NetworkPolicySpec
 	name := ""
@@ -203,8 +207,9 @@ func (j *Judge) judgeHole(change *Change, name string, which networkingv1.Policy
 	}
 }
 
-// isolated says whether a direction is isolated by anybody, and whether it is closed: isolated, and not opened by a policy under one of
-// our names. What a tenant opens under other names is his own affair.
+// isolated reports whether any policy isolates a direction, and whether it is closed: isolated, and
+// not opened by a policy under one of our names. Openings of a tenant under other names do not
+// count.
 func (j *Judge) isolated(name string, which networkingv1.PolicyType) (isolated, closed bool) {
 	opened := false
 	for policyName, policy := range j.State.Policies[name] {
@@ -251,10 +256,11 @@ func (j *Judge) judgeRemoval(change *Change, before *networkingv1.NetworkPolicy)
 	if free, ok := j.of(name).mayGo[before.Name]; j.State.MayGo(before) || ok && change.At.Sub(free) < race {
 		return
 	}
-	j.suspect(change, "I6", name, fmt.Sprintf("%s of %s is deleted and nobody asked for that", change.Object, before.Labels[ownerLabel]))
+	j.suspect(change, "I6", name, fmt.Sprintf("%s of %s is deleted although nothing permitted it", change.Object, before.Labels[ownerLabel]))
 }
 
-// judgeStatus is I7: a baseline becomes Ready when it is true. Later, pending namespaces have a minute, so that Ready does not flap.
+// judgeStatus is I7: a baseline becomes Ready only in the desired state. Later, pending namespaces
+// have a minute, so that Ready does not flap.
 func (j *Judge) judgeStatus(change *Change, before *v1alpha1.ClusterNetworkBaseline) {
 	baseline := change.Baseline
 	if baseline == nil || !ready(baseline) || ready(before) || !enforcing(baseline) {

@@ -21,9 +21,9 @@ var claimed = []string{"netbaseline-allow-dns", "netbaseline-environment-isolati
 
 const ownerLabel = "policy.netbaseline.dev/baseline"
 
-// Governor returns the baseline that must protect a namespace, or nil. It counts also while it still waits for its finalizer: then
-// nothing is written yet, but nothing may be taken away either. While the namespace holds policies that another baseline has not given up,
-// nobody governs it.
+// Governor returns the baseline that must protect a namespace, or nil. A baseline that still waits
+// for its finalizer counts: nothing is written yet, but nothing may be removed either. While the
+// namespace holds policies that another baseline has not given up, no baseline governs it.
 func (s *State) Governor(name string) *v1alpha1.ClusterNetworkBaseline {
 	best := s.highest(name)
 	if best == nil || s.objects(name, best) {
@@ -68,7 +68,8 @@ func enforcing(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	return baseline.DeletionTimestamp == nil && baseline.Spec.Mode == "Enforce" && Accepted(baseline)
 }
 
-// Accepted reports whether a baseline can be carried out: a later version may have stored what this one does not know.
+// Accepted reports whether a baseline can be carried out: a later version may have stored a spec
+// that this one does not know.
 func Accepted(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	spec := &baseline.Spec
 	return slices.Contains([]v1alpha1.Mode{"Enforce", "Audit"}, spec.Mode) &&
@@ -124,7 +125,7 @@ func denies(baseline *v1alpha1.ClusterNetworkBaseline, direction networkingv1.Po
 	return baseline != nil && slices.Contains(baseline.Spec.DefaultDeny.PolicyTypes, v1alpha1.PolicyType(direction))
 }
 
-// Expected returns the specs that a baseline asks for in a namespace with these labels, by name.
+// Expected returns the policy specs of a baseline for a namespace with these labels, by name.
 func Expected(baseline *v1alpha1.ClusterNetworkBaseline, labels map[string]string) map[string]networkingv1.NetworkPolicySpec {
 	ingress, egress := denies(baseline, networkingv1.PolicyTypeIngress), denies(baseline, networkingv1.PolicyTypeEgress)
 	var types []networkingv1.PolicyType
@@ -156,7 +157,8 @@ func Expected(baseline *v1alpha1.ClusterNetworkBaseline, labels map[string]strin
 	return expected
 }
 
-// friends are those to whom environment isolation opens a namespace; none means that there is no such policy.
+// friends are the peers to which environment isolation opens a namespace; none means that there is
+// no such policy.
 func friends(baseline *v1alpha1.ClusterNetworkBaseline, labels map[string]string) []networkingv1.NetworkPolicyPeer {
 	isolation := baseline.Spec.EnvironmentIsolation
 	environment := labels[string(isolation.LabelKey)]
@@ -207,8 +209,9 @@ func ports(baseline *v1alpha1.ClusterNetworkBaseline) []networkingv1.NetworkPoli
 	return all
 }
 
-// MayGo says whether a policy of ours may be removed at this moment: because the baseline that governs its namespace does not ask for
-// it, or because nobody governs the namespace and the baseline that made it is there to say so.
+// MayGo reports whether a policy of ours may be removed at this moment: because the baseline that
+// governs its namespace does not render it, or because no baseline governs the namespace and the
+// baseline that made it exists and permits it.
 func (s *State) MayGo(policy *networkingv1.NetworkPolicy) bool {
 	owner := policy.Labels[ownerLabel]
 	if owner == "" || !slices.Contains(claimed, policy.Name) {
@@ -228,7 +231,7 @@ func (s *State) MayGo(policy *networkingv1.NetworkPolicy) bool {
 	return enforcing(baseline) && (namespace == nil || s.protected(namespace.Name) || !chooses(baseline, namespace))
 }
 
-// Differences says in which way a namespace is not as the model would have it in the end.
+// Differences returns how a namespace differs from the end state of the model.
 func (s *State) Differences(name string) []string {
 	var found []string
 	differ := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }

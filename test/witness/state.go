@@ -28,7 +28,7 @@ type Object struct {
 	Namespace, Name string
 }
 
-// String says which object, as kubectl would.
+// String names the object as kubectl does.
 func (o Object) String() string {
 	if o.Namespace == "" {
 		return string(o.Kind) + "/" + o.Name
@@ -36,7 +36,7 @@ func (o Object) String() string {
 	return o.Namespace + "/" + o.Name
 }
 
-// Change is one revision: an object as it is from then on.
+// Change is one revision: the new state of an object.
 type Change struct {
 	Revision int64
 	At       time.Time
@@ -47,10 +47,10 @@ type Change struct {
 	Baseline  *v1alpha1.ClusterNetworkBaseline
 }
 
-// Gone says that the object does not exist any more.
+// Gone means that the object does not exist any more.
 func (c *Change) Gone() bool { return c.Namespace == nil && c.Policy == nil && c.Baseline == nil }
 
-// State is what stands at one revision.
+// State is the state of the cluster at one revision.
 type State struct {
 	Namespaces map[string]*corev1.Namespace
 	Baselines  map[string]*v1alpha1.ClusterNetworkBaseline
@@ -106,7 +106,8 @@ func put[T any](objects map[string]*T, name string, object *T) {
 	objects[name] = object
 }
 
-// decode reads what the API server has written under a key of etcd; false for a key of no interest. An empty value means gone.
+// decode reads the value of a key of etcd; false for a key that is not relevant. An empty value
+// means that the object is gone.
 func decode(key string, value []byte) (*Change, bool, error) {
 	parts := strings.Split(strings.TrimPrefix(key, registry), "/")
 	change := &Change{}

@@ -8,8 +8,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// auditBefore and auditAfter are how far the time of a write in the audit log may be from the time when the witness saw it: a busy
-// machine is slow to answer and to watch.
+// auditBefore and auditAfter are how far the time of a write in the audit log may be from the time
+// when the witness saw it: on a busy machine, answers and watches are slow.
 const auditBefore, auditAfter = 15 * time.Second, 150 * time.Millisecond
 
 // Count is how often an object was written.
@@ -38,8 +38,8 @@ func (j *Judge) Counts(since int64) map[Object]Count {
 	return counts
 }
 
-// Violations returns what is wrong with the history so far. The audit log tells what a tenant has done himself: that is excused, for a
-// while if it opens a namespace.
+// Violations returns the violations in the history so far. A tenant's own writes, known from the
+// audit log, are excused; an opening only for a while.
 func (j *Judge) Violations(writes []harness.Write, bound time.Duration, now time.Time) []string {
 	var violations []string
 	for _, s := range j.suspicion {
@@ -60,12 +60,13 @@ func (j *Judge) Violations(writes []harness.Write, bound time.Duration, now time
 	return append(violations, j.foreign(writes)...)
 }
 
-// Settle forgets what has been judged already, apart from holes that are still open.
+// Settle drops the findings so far, apart from holes that are still open.
 func (j *Judge) Settle() {
 	j.suspicion = slices.DeleteFunc(j.suspicion, func(s *suspicion) bool { return !s.open })
 }
 
-// Holes returns how long each hole lasted that somebody opened in a namespace; one that is still open lasts until now.
+// Holes returns how long each hole lasted that another client opened in a namespace; one that is
+// still open lasts until now.
 func (j *Judge) Holes(namespace string, now time.Time) []time.Duration {
 	var all []time.Duration
 	for _, s := range j.suspicion {
@@ -80,14 +81,16 @@ func (j *Judge) Holes(namespace string, now time.Time) []time.Duration {
 	return all
 }
 
-// excusedBy says whether a write is one by which somebody else than the operator has done what is suspicious.
+// excusedBy reports whether a write shows that a client other than the operator caused the
+// suspicion.
 func (s *suspicion) excusedBy(write *harness.Write) bool {
 	return write.User != harness.OperatorUser && write.Code < 300 &&
 		write.Resource == string(s.by.Kind) && write.Namespace == s.by.Namespace && (write.Name == s.by.Name || write.Verb == "deletecollection") &&
 		write.At.Before(s.at.Add(auditAfter)) && write.At.After(s.at.Add(-auditBefore))
 }
 
-// foreign is I3: the operator writes our three names, in namespaces that a baseline selects, and the finalizer and status of baselines.
+// foreign is I3: the operator writes only our three names, in namespaces that a baseline selects,
+// and the finalizer and status of baselines.
 func (j *Judge) foreign(writes []harness.Write) []string {
 	var violations []string
 	for _, write := range writes {

@@ -13,13 +13,14 @@ import (
 	"github.com/netbaseline/netbaseline/test/harness"
 )
 
-// StorageArgs have the API server store what the witness can read.
+// StorageArgs have the API server store objects in a form that the witness can read.
 var StorageArgs = []string{"--storage-media-type=application/json"}
 
 const (
 	// registry is where the API server keeps everything.
 	registry = "/registry/"
-	// One watch over everything from the first to the last kind, so that all come in one order. What lies between is not decoded.
+	// One watch over everything from the first to the last kind, so that all come in one order.
+	// Other kinds in between are not decoded.
 	first, last = registry + "namespaces/", registry + "policy.netbaseline.dev0"
 	// marker is a key of our own in that range, and of no kind.
 	marker = registry + "netbaseline-witness"
@@ -58,7 +59,7 @@ func (w *Witness) Stop() error {
 	return w.client.Close()
 }
 
-// follow reads events until it is stopped. The client goes on where it was, by itself, when etcd was away.
+// follow reads events until it is stopped. The client resumes by itself after etcd was unavailable.
 func (w *Witness) follow(ctx context.Context) {
 	defer close(w.ended)
 	for response := range w.client.Watch(ctx, first, clientv3.WithRange(last), clientv3.WithRev(1)) {
@@ -90,7 +91,8 @@ func (w *Witness) take(response clientv3.WatchResponse) {
 	}
 }
 
-// CatchUp returns when everything that was stored before the call is judged, and the revision then.
+// CatchUp waits until everything that was stored before the call is judged, and returns the
+// revision.
 func (w *Witness) CatchUp(ctx context.Context) (int64, error) {
 	mark := strconv.FormatInt(time.Now().UnixNano(), 36)
 	if _, err := w.client.Put(ctx, marker, mark); err != nil {
@@ -113,14 +115,16 @@ func (w *Witness) CatchUp(ctx context.Context) (int64, error) {
 	}
 }
 
-// Look shows the judge, and the state as of the last revision, to a function that must keep nothing of it.
+// Look passes the judge, with the state as of the last revision, to a function that must not retain
+// it.
 func (w *Witness) Look(look func(*Judge)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	look(w.judge)
 }
 
-// Violations returns what is wrong with the history until now, if a tenant may hold a namespace open for as long as the bound.
+// Violations returns the violations in the history until now, if a tenant may hold a namespace open
+// for as long as the bound.
 func (w *Witness) Violations(ctx context.Context, bound time.Duration) ([]string, error) {
 	if _, err := w.CatchUp(ctx); err != nil {
 		return nil, err

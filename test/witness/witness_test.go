@@ -62,7 +62,7 @@ func (s *story) baseline(b *builder.BaselineBuilder) *story {
 	return s.observe(&witness.Change{Object: witness.Object{Kind: witness.Baselines, Name: baseline.Name}, Baseline: baseline})
 }
 
-// ready is the baseline with a status that says so.
+// ready is the baseline with a status that reports it ready.
 func (s *story) ready(b *builder.BaselineBuilder) *story {
 	baseline := b.Obj()
 	baseline.Status.ObservedGeneration = baseline.Generation
@@ -98,7 +98,7 @@ func (s *story) remove(names ...string) *story {
 	return s
 }
 
-// tenant notes in the audit log that somebody else writes now.
+// tenant notes in the audit log that another client writes now.
 func (s *story) tenant(verb, name string) *story {
 	return s.audit("jane", verb, "networkpolicies", "shop", name)
 }
@@ -196,7 +196,7 @@ func TestTheWitness(t *testing.T) {
 				s.baseline(b).write(b, deny, dns, isolation)
 			},
 		},
-		"I2: a tenant takes his own DNS away": {
+		"I2: a tenant takes their own DNS away": {
 			tell: func(s *story, _ *builder.BaselineBuilder) { s.tenant("delete", dns).remove(dns) },
 		},
 		"I3: a policy under another name": {
@@ -205,7 +205,7 @@ func TestTheWitness(t *testing.T) {
 			},
 			want: []string{"I3"},
 		},
-		"I3: a namespace that nobody selects": {
+		"I3: a namespace that no baseline selects": {
 			tell: func(s *story, _ *builder.BaselineBuilder) {
 				s.audit(harness.OperatorUser, "create", "networkpolicies", "kube-system", deny)
 			},

@@ -18,8 +18,8 @@ type Window struct {
 	From, To time.Time
 }
 
-// Requests counts requests by user, and by what was asked: a verb and a resource, such as "create networkpolicies". Those that failed are
-// counted apart, with their code: "create networkpolicies 429".
+// Requests counts requests by user, verb and resource, such as "create networkpolicies". Those that
+// failed are counted apart, with their code: "create networkpolicies 429".
 type Requests map[string]map[string]int
 
 // auditEvent is the part of an audit event that counting needs. Decoding no more takes a third of the time.
@@ -88,8 +88,9 @@ func (e *auditEvent) request() string {
 	return request
 }
 
-// what names what was asked for: a resource with its subresource, or a path that is none. Events have two API groups, and leader election
-// uses the old one; every other resource is called by its plain name.
+// what names the target of a request: a resource with its subresource, or a non-resource path.
+// Events have two API groups, and leader election uses the old one; every other resource is called
+// by its plain name.
 func (e *auditEvent) what() string {
 	switch {
 	case e.ObjectRef == nil:

@@ -14,9 +14,9 @@ const auditLog = `{"stage":"ResponseComplete","verb":"create","user":{"username"
 {"stage":"ResponseStarted","verb":"watch","user":{"username":"operator"},"objectRef":{"resource":"namespaces"},"requestReceivedTimestamp":"2026-01-02T03:04:06.200000Z"}
 {"stage":"ResponseComplete","verb":"watch","user":{"username":"operator"},"objectRef":{"resource":"namespaces"},"requestReceivedTimestamp":"2026-01-02T03:04:06.200000Z"}
 {"stage":"ResponseComplete","verb":"create","user":{"username":"operator"},"objectRef":{"apiGroup":"events.k8s.io","resource":"events"},"requestReceivedTimestamp":"2026-01-02T03:04:06.300000Z"}
-{"stage":"ResponseComplete","verb":"get","user":{"username":"somebody"},"requestURI":"/readyz?verbose","responseStatus":{"code":500},"requestReceivedTimestamp":"2026-01-02T03:04:06.900000Z"}
-{"stage":"ResponseComplete","verb":"get","user":{"username":"somebody"},"requestURI":"/readyz?verbose","responseStatus":{"code":200},"requestReceivedTimestamp":"2026-01-02T03:04:07.000000Z"}
-{"stage":"ResponseComplete","verb":"get","user":{"username":"somebody"},"requestURI":"/readyz?verbose","requestReceivedTimestamp":"2026-01-02T03:04:08.000000Z"}
+{"stage":"ResponseComplete","verb":"get","user":{"username":"kubelet"},"requestURI":"/readyz?verbose","responseStatus":{"code":500},"requestReceivedTimestamp":"2026-01-02T03:04:06.900000Z"}
+{"stage":"ResponseComplete","verb":"get","user":{"username":"kubelet"},"requestURI":"/readyz?verbose","responseStatus":{"code":200},"requestReceivedTimestamp":"2026-01-02T03:04:07.000000Z"}
+{"stage":"ResponseComplete","verb":"get","user":{"username":"kubelet"},"requestURI":"/readyz?verbose","requestReceivedTimestamp":"2026-01-02T03:04:08.000000Z"}
 {"stage":"ResponseComplete","verb":"create","user":{"userna`
 
 func TestCountRequests(t *testing.T) {
@@ -33,7 +33,7 @@ func TestCountRequests(t *testing.T) {
 			"operator": {
 				"create networkpolicies": 2, "update clusternetworkbaselines/status": 1, "watch namespaces": 1, "create events.events.k8s.io": 1,
 			},
-			"somebody": {"get /readyz": 1, "get /readyz 500": 1},
+			"kubelet": {"get /readyz": 1, "get /readyz 500": 1},
 		},
 		"none": {},
 	}

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// ticksPerSecond is the unit of /proc/PID/stat; Linux has told every program 100 since 2.6, whatever it counts in itself.
+// ticksPerSecond is the unit of /proc/PID/stat; Linux has reported 100 to every program since 2.6,
+// independent of its internal unit.
 const ticksPerSecond = 100
 
 // Usage is what a process has used since it began.

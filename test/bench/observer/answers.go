@@ -32,14 +32,14 @@ func (o *Observer) Protection(phase string) Protection {
 	return p
 }
 
-// Rollout is how far the namespaces are what the latest baseline says.
+// Rollout is how many namespaces follow the latest baseline.
 type Rollout struct {
 	Namespaces, Current int
 	// Last is when the last of the current ones became so.
 	Last time.Time
 }
 
-// Rollout returns how far all namespaces are what the latest baseline says.
+// Rollout returns how many of all namespaces follow the latest baseline.
 func (o *Observer) Rollout() Rollout {
 	o.mu.Lock()
 	defer o.mu.Unlock()

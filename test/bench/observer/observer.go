@@ -1,5 +1,6 @@
-// Package observer watches a cluster and notes when each namespace was seen, when it was protected, and when a broken policy was whole
-// again. All that is measured is judged by its clock alone. It never writes.
+// Package observer watches a cluster and notes when each namespace was seen, when it was
+// protected, and when a broken policy was repaired. All times are taken from its clock. It never
+// writes.
 package observer
 
 import (
@@ -26,24 +27,24 @@ type Observer struct {
 
 type key struct{ namespace, policy string }
 
-// namespace is what is known of one namespace.
+// namespace is the state of one namespace.
 type namespace struct {
 	phase  string
 	labels map[string]string
-	// seen is when it appeared, protected when all its policies were right for the first time, current since when they are what
-	// the latest baseline says; zero if that is not so.
+	// seen is when it appeared, protected when all its policies were right for the first time,
+	// current since when they follow the latest baseline; zero if they do not.
 	seen, protected, current time.Time
 	policies                 map[string]policy.Hash
 	expected                 []map[string]policy.Hash // by baseline, then by name
 }
 
-// Repair is a policy that was broken and whole again.
+// Repair is a policy that was broken and repaired.
 type Repair struct {
 	Namespace, Policy string
 	Broken, Whole     time.Time
 }
 
-// New makes an observer that expects what a baseline says.
+// New makes an observer that expects the policies of a baseline.
 func New(baseline *v1alpha1.ClusterNetworkBaseline) *Observer {
 	return &Observer{
 		baselines:  []*v1alpha1.ClusterNetworkBaseline{baseline},
@@ -52,8 +53,8 @@ func New(baseline *v1alpha1.ClusterNetworkBaseline) *Observer {
 	}
 }
 
-// Expect says that from now on policies must be what this baseline says. A namespace that is as an earlier one says is protected, but
-// not current.
+// Expect has the observer expect the policies of this baseline from now on. A namespace that
+// follows an earlier one is protected, but not current.
 func (o *Observer) Expect(baseline *v1alpha1.ClusterNetworkBaseline) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -121,7 +122,7 @@ func (o *Observer) of(name string) *namespace {
 	return n
 }
 
-// render returns what each baseline asks for in a namespace.
+// render returns the policies of each baseline for a namespace.
 func (o *Observer) render(name string, labels map[string]string) []map[string]policy.Hash {
 	expected := make([]map[string]policy.Hash, 0, len(o.baselines))
 	for _, baseline := range o.baselines {
@@ -134,7 +135,7 @@ func (o *Observer) render(name string, labels map[string]string) []map[string]po
 	return expected
 }
 
-// rightFor returns the latest baseline for which a policy is right, -1 for none.
+// rightFor returns the latest baseline that a policy matches, -1 for none.
 func (n *namespace) rightFor(name string) int {
 	hash, exists := n.policies[name]
 	for i := len(n.expected) - 1; i >= 0 && exists; i-- {

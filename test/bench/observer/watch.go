@@ -16,8 +16,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/bench/reactor"
 )
 
-// Watch observes a cluster until ctx ends, from now on. A broken watch is taken up again where it ended, so that nothing is lost.
-// fail is called when that is not possible.
+// Watch observes a cluster until ctx ends, from now on. A broken watch resumes where it ended, so
+// that nothing is lost. fail is called when that is not possible.
 func (o *Observer) Watch(ctx context.Context, reader client.WithWatch, fail func(error)) error {
 	namespaces := []client.ListOption{client.HasLabels{reactor.PhaseLabel}}
 	for _, kind := range []struct {

@@ -1,6 +1,6 @@
-// Package reactor is the floor that netbaseline is measured against: the least that any controller can do on an API server. It watches
-// namespaces and at once creates the policies that netbaseline would. It has no cache, checks nothing, repairs nothing, and never
-// tries again.
+// Package reactor is the floor that netbaseline is measured against: the least that any controller
+// can do on an API server. It watches namespaces and immediately creates the policies that
+// netbaseline would create. It has no cache, checks nothing, repairs nothing, and never retries.
 package reactor
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/builder"
 )
 
-// PhaseLabel is on the namespaces of a benchmark and says what they are for; Existing marks those that a reactor leaves alone until it
-// is told to begin with them.
+// PhaseLabel is on the namespaces of a benchmark and names their phase; Existing marks those that a
+// reactor leaves alone until it receives the signal to begin.
 const (
 	PhaseLabel = "bench"
 	Existing   = "existing"
@@ -31,7 +31,8 @@ const (
 // Watching is what a reactor prints as soon as it would notice a new namespace.
 const Watching = "watching"
 
-// existingWorkers is how many existing namespaces are worked on at once: twice as many as in netbaseline, which leaves room for new ones.
+// existingWorkers is how many existing namespaces are processed in parallel: twice as many as in
+// netbaseline, which leaves room for new ones.
 const existingWorkers = 32
 
 // Reactor creates three policies in each new namespace.
@@ -124,5 +125,5 @@ func (r *Reactor) protect(ctx context.Context, namespace *corev1.Namespace) {
 }
 
 func (r *Reactor) logf(format string, arguments ...any) {
-	_, _ = fmt.Fprintf(r.Log, format+"\n", arguments...) // nobody to tell
+	_, _ = fmt.Fprintf(r.Log, format+"\n", arguments...) // there is nowhere to report it
 }

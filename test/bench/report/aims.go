@@ -2,10 +2,10 @@ package report
 
 import "fmt"
 
-// Verdict is an aim and what came of it.
+// Verdict is an aim and its outcome.
 type Verdict struct {
 	What, Aim, Got string
-	// Judged is false where the run does not say; then Reached means nothing.
+	// Judged is false where the run has no figure for it; then Reached means nothing.
 	Judged, Reached bool
 }
 
@@ -20,7 +20,7 @@ func (v *Verdict) Mark() string {
 	return "✗"
 }
 
-// What was aimed at.
+// The aims.
 const (
 	pacedAim       = 1.2
 	burstAim       = 1.15
@@ -41,7 +41,7 @@ const (
 	writesPerPolicy = 1
 )
 
-// Verdicts compares a run with what was aimed at.
+// Verdicts compares a run with the aims.
 func (r *Result) Verdicts() []Verdict {
 	return []Verdict{
 		r.againstFloor("new namespace, paced, p50", Paced, Parallel, pacedAim, func(p *Phase) (float64, bool) { return p.Latency.P50, p.Missing == 0 }),
@@ -52,8 +52,8 @@ func (r *Result) Verdicts() []Verdict {
 		r.restart(),
 		r.idle(),
 		r.heap(),
-		r.storm("policies deleted at once, p99", RepairDeleted),
-		r.storm("policies opened at once, p99", RepairOpened),
+		r.storm("policies deleted at the same time, p99", RepairDeleted),
+		r.storm("policies opened at the same time, p99", RepairOpened),
 		r.single(),
 		r.againstFloor("CPU for a burst", Burst, Parallel, cpuBurstAim, cpu),
 		r.againstFloor("CPU for new namespaces, paced", Paced, Parallel, cpuPacedAim, cpu),

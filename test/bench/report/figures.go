@@ -38,8 +38,8 @@ func figures() []figure {
 		figure{"new ones meanwhile, p99", Roll, "", meanwhile, secondsOf},
 	)
 	all = append(all, latency(RepairSingle, "one policy broken at rest", "")...)
-	all = append(all, latency(RepairDeleted, "many deleted at once", "")...)
-	all = append(all, latency(RepairOpened, "many opened at once", "")...)
+	all = append(all, latency(RepairDeleted, "many deleted at the same time", "")...)
+	all = append(all, latency(RepairOpened, "many opened at the same time", "")...)
 	return append(all,
 		figure{"requests at rest, but watches and the lease", Idle, "", func(p *Phase) (float64, bool) { return float64(p.unasked()), true }, whole},
 		figure{"CPU at rest", Idle, "", cpu, secondsOf},

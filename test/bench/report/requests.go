@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// stored says whether creating one of a resource leaves anything behind. The reviews do not: the manager asks the API server in this
-// way who reads its metrics, and that is us.
+// stored reports whether creating one of a resource leaves anything behind. The reviews do not: the
+// manager uses them to authenticate clients of its metrics, which here is the benchmark itself.
 func stored(resource string) bool {
 	return resource != "tokenreviews" && resource != "subjectaccessreviews"
 }
 
 // writes counts the requests that change a resource; without a resource, those that change anything. Refused ones count, because they
-// are asked for too.
+// are requests too.
 func (p *Phase) writes(resource string) int {
 	count := 0
 	for request, n := range p.Requests {
@@ -34,8 +34,8 @@ const (
 	statusResource   = "clusternetworkbaselines/status"
 	leasesResource   = "leases"
 	eventsResource   = "events.events.k8s.io"
-	// leaderEventsResource is the old API group of events. The manager's role does not allow it: only leader election, which says
-	// in its own namespace who leads, uses it.
+	// leaderEventsResource is the old API group of events. The manager's role does not allow it:
+	// only leader election, which reports the leader in its own namespace, uses it.
 	leaderEventsResource = "events"
 )
 

@@ -1,5 +1,5 @@
-// Package report owns what a benchmark run has come to: the numbers, what was aimed at, and how both are shown, as a table, as
-// Markdown and as plots. It measures nothing.
+// Package report owns the results of a benchmark run: the figures, the aims, and how both are
+// shown, as a table, as Markdown and as plots. It measures nothing.
 package report
 
 import (
@@ -31,8 +31,8 @@ const (
 	Rest          = "rest"           // new namespaces at a fixed pace, with all others protected
 	Roll          = "roll"           // a change of the spec for all namespaces
 	RepairSingle  = "repair-single"  // one policy after the other deleted or opened
-	RepairDeleted = "repair-deleted" // many deleted at once
-	RepairOpened  = "repair-opened"  // many opened at once
+	RepairDeleted = "repair-deleted" // many deleted at the same time
+	RepairOpened  = "repair-opened"  // many opened at the same time
 	Idle          = "idle"           // nothing happens
 	Restart       = "restart"        // the tool is stopped and started
 )
@@ -40,7 +40,7 @@ const (
 // Result is one run.
 type Result struct {
 	Namespaces int `json:"namespaces"`
-	// Foreign is how many policies of others lay in namespaces that no baseline selects.
+	// Foreign is how many policies of others existed in namespaces that no baseline selects.
 	Foreign int `json:"foreignPolicies,omitempty"`
 	// Run is which of several runs of its kind it is, from 1.
 	Run         int       `json:"run"`
@@ -52,7 +52,7 @@ type Result struct {
 	NotMeasured []string  `json:"notMeasured"`
 }
 
-// Machine is what a run ran on.
+// Machine is the machine of a run.
 type Machine struct {
 	CPU         string  `json:"cpu"`
 	Cores       int     `json:"cores"`
@@ -65,15 +65,15 @@ type Machine struct {
 	LoadAverage float64 `json:"loadAverageAtStart"`
 }
 
-// Tool is what was measured of one tool.
+// Tool holds the measurements of one tool.
 type Tool struct {
 	Name   string           `json:"name"`
 	Phases map[string]Phase `json:"phases"`
 }
 
-// Phase is what was measured of one tool in one phase. What does not belong to a phase is zero, or nil.
+// Phase holds the measurements of one tool in one phase. Fields that do not apply are zero, or nil.
 type Phase struct {
-	// Namespaces is how many the phase is about; Missing, how many never came out as they must.
+	// Namespaces is how many the phase covers; Missing, how many never reached the desired state.
 	Namespaces int `json:"namespaces"`
 	Missing    int `json:"missing"`
 	// Seconds is from the phase's beginning to the last namespace.
@@ -83,14 +83,16 @@ type Phase struct {
 	// Meanwhile is the same for namespaces that were created in the meantime, of which MeanwhileMissing were never protected.
 	Meanwhile        *measure.Distribution `json:"meanwhile,omitempty"`
 	MeanwhileMissing int                   `json:"meanwhileMissing"`
-	// CPUSeconds is what the tool's process used in the phase, PeakRSS in bytes what it had at most since it began.
+	// CPUSeconds is the CPU time of the tool's process in the phase, PeakRSS in bytes its maximum
+	// since it started.
 	CPUSeconds float64 `json:"cpuSeconds"`
 	PeakRSS    int64   `json:"peakRSS"`
 	// AnonymousRSS is the part of the resident set, at the end, that is heap and stacks; the rest is pages of the program's own file.
 	AnonymousRSS int64 `json:"anonymousRSS"`
 	// WindowSeconds is how long requests were counted: until the tool had come to rest.
 	WindowSeconds float64 `json:"windowSeconds"`
-	// Requests are the tool's own, by verb and resource; OtherRequests those of everybody else, by user.
+	// Requests are the tool's own, by verb and resource; OtherRequests those of all other clients,
+	// by user.
 	Requests      map[string]int `json:"requests"`
 	OtherRequests map[string]int `json:"otherRequests"`
 	// Total is how many namespaces there were at the end.
@@ -103,7 +105,7 @@ type Phase struct {
 	ReadySeconds  float64 `json:"readySeconds,omitempty"`
 }
 
-// Of returns what was measured of a tool in a phase; false if nothing was.
+// Of returns the measurements of a tool in a phase; false if there are none.
 func (r *Result) Of(tool, phase string) (Phase, bool) {
 	for i := range r.Tools {
 		if r.Tools[i].Name == tool {

@@ -13,8 +13,8 @@ func (s Series) sameKind(other *Result) bool {
 	return s[0].Namespaces == other.Namespaces && s[0].Foreign == other.Foreign
 }
 
-// Table returns the figures of all tools side by side, as rows of cells; the first row is the head. Of several runs it shows the median,
-// and the least and the most.
+// Table returns the figures of all tools as rows of cells, one column per tool; the first row is
+// the head. Of several runs it shows the median, and the least and the most.
 func (s Series) Table() [][]string {
 	rows := [][]string{{"figure", Parallel, Ordered, Netbaseline, "ratio"}}
 	for _, f := range figures() {
@@ -32,7 +32,7 @@ func (s Series) Table() [][]string {
 	return rows
 }
 
-// values returns what the runs have measured, sorted.
+// values returns the measurements of the runs, sorted.
 func (s Series) values(f *figure, tool string) []float64 {
 	var values []float64
 	for i := range s {
@@ -53,7 +53,7 @@ func (s Series) ratio(f *figure) string {
 	return fmt.Sprintf("%.2f × %s", median(ours)/median(floor), strings.TrimSuffix(f.floor, " reactor"))
 }
 
-// Verdicts returns, for each aim, what came of it in each run.
+// Verdicts returns, for each aim, its outcome in each run.
 func (s Series) Verdicts() [][]Verdict {
 	var all [][]Verdict
 	for i := range s {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// none stands where there is nothing to show.
+// none fills a cell without a value.
 const none = "–"
 
 func (r *Result) value(f *figure, tool string) (float64, bool) {

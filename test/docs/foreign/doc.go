@@ -1,3 +1,3 @@
-// Package foreign holds what our pages show of other projects' API to their own Go types. It is a module of its own, so that these reach
-// nobody else's dependencies.
+// Package foreign checks our pages' examples of other projects' APIs against their own Go types. It
+// is a module of its own, so that these do not become dependencies of netbaseline.
 package foreign

@@ -24,7 +24,8 @@ func main() {
 	}
 }
 
-// build makes it in the older of Grafana's two formats: every version and every sidecar imports that one.
+// build returns the dashboard in the older of Grafana's two formats, which every version and every
+// sidecar imports.
 func build() (dashboard.Dashboard, error) { //nolint:staticcheck // see above
 	//nolint:staticcheck // see above
 	page := dashboard.NewDashboardBuilder("netbaseline").

@@ -10,14 +10,14 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-// panels go from what matters to the namespaces to what helps to find out why.
+// panels begin with the state of the namespaces and continue with what helps to find causes.
 func panels() []cog.Builder[dashboard.Panel] {
 	return []cog.Builder[dashboard.Panel]{
 		number("Protected namespaces", "Namespaces that have exactly the policies of their baseline.",
 			`sum(max by (baseline, state) (netbaseline_namespaces{state="synced"}))`, always("green")),
 		number("Unprotected namespaces", "Namespaces that wait for policies or refuse them. `kubectl describe cnb` names them. For five minutes: alert NetbaselineNamespacesUnprotected.",
 			`sum(max by (baseline, state) (netbaseline_namespaces{state=~"pending|failed"}))`, from("green", 1, "red")),
-		number("Contested namespaces", "Namespaces where somebody changes the policies more than ten times a minute. They are put back each time.",
+		number("Contested namespaces", "Namespaces where another client changes the policies more than ten times a minute. They are restored each time.",
 			`max(netbaseline_contested_namespaces)`, from("green", 1, "orange")),
 		number("Leaders", "Replicas that hold the lease: one. None for two minutes: alert NetbaselineNoLeader.",
 			`sum(leader_election_master_status{name="netbaseline.policy.netbaseline.dev"})`, from("red", 1, "green")),
@@ -32,7 +32,7 @@ func panels() []cog.Builder[dashboard.Panel] {
 		graph("Policies written", "Three for each new namespace, and all of them when a baseline changes. In a quiet cluster none.", "ops",
 			query(`sum by (operation) (rate(netbaseline_policy_writes_total[$__rate_interval]))`, "{{operation}}")),
 
-		graph("Drift repairs per minute", "How often policies were put back that somebody had changed. More than one a minute for a quarter of an hour: alert NetbaselineDriftRepairsSustained.", "short",
+		graph("Drift repairs per minute", "How often policies were restored that another client had changed. More than one a minute for a quarter of an hour: alert NetbaselineDriftRepairsSustained.", "short",
 			query(`sum(rate(netbaseline_drift_repairs_total[$__rate_interval])) * 60`, "repairs")),
 		graph("Work queue", "Namespaces and baselines to look at, and how long they wait for it. New namespaces overtake those that are looked at because a baseline has changed.", "short",
 			query(`sum by (name) (workqueue_depth{job="$job"})`, "{{name}}: waiting"),
@@ -42,7 +42,7 @@ func panels() []cog.Builder[dashboard.Panel] {
 			query(`sum by (controller) (rate(controller_runtime_reconcile_errors_total{job="$job"}[$__rate_interval]))`, "{{controller}}: errors"),
 			query(`sum by (controller) (rate(controller_runtime_reconcile_timeouts_total{job="$job"}[$__rate_interval]))`, "{{controller}}: timeouts"),
 			query(`sum by (controller) (rate(controller_runtime_reconcile_panics_total{job="$job"}[$__rate_interval]))`, "{{controller}}: panics")),
-		graph("Requests to the API server", "By method and answer. 429 says that the API server throttles, 403 that RBAC or admission refuses, <error> that it was not reached.", "reqps",
+		graph("Requests to the API server", "By method and answer. 429 means that the API server throttles, 403 that RBAC or admission refuses, <error> that it was not reached.", "reqps",
 			query(`sum by (method, code) (rate(rest_client_requests_total{job="$job"}[$__rate_interval]))`, "{{method}} {{code}}")),
 	}
 }

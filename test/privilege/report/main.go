@@ -1,5 +1,6 @@
-// Command report reads what the suites have saved about the requests of the operator's account, and prints what it is granted and has
-// not used, and what it has asked for and is not granted. It fails unless both lists are empty. `make test` and then `make privileges`.
+// Command report reads the requests of the operator's account that the suites have saved, and
+// prints the permissions that are granted and unused, and those that were requested and are not
+// granted. It fails unless both lists are empty. `make test` and then `make privileges`.
 package main
 
 import (

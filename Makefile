@@ -110,7 +110,7 @@ test: build control-plane $(HELM) $(PROMTOOL) ## Run every test but the fault su
 	$(GO) test -C test/docs/foreign ./...
 
 .PHONY: privileges
-privileges: ## After make test: what the operator is granted and has not used, and what it has asked for without effect.
+privileges: ## After make test: permissions that were granted and never used, or requested and denied.
 	@$(GO) run ./test/privilege/report $(or $(wildcard $(KUBEBUILDER_ASSETS)/kubectl),$(KUBECTL)) bin/audit
 
 # Half of the time that the fault suites take. They mostly wait, so each half runs beside the other one on a control plane of its own.
@@ -180,10 +180,10 @@ lint: $(GOLANGCI_LINT) ## Run golangci-lint, with kube-api-linter on api/.
 lint-fix: $(GOLANGCI_LINT) ## Run golangci-lint and fix what it can fix.
 	$(GOLANGCI_LINT) run --fix ./...
 
-VERIFY_STEPS := generated format vet lint workflows modules
+VERIFY_STEPS := generated format vet lint words workflows modules
 
 .PHONY: verify
-verify: ## Regenerate and fail on a difference, then check format, vet, lint, workflows and go.mod.
+verify: ## Regenerate and fail on a difference, then check format, vet, lint, words, workflows and go.mod.
 	@failed=; \
 	for step in $(VERIFY_STEPS); do \
 		echo "==> verify: $$step"; \
@@ -212,6 +212,10 @@ verify-vet: vet
 
 .PHONY: verify-lint
 verify-lint: lint
+
+.PHONY: verify-words
+verify-words:
+	@$(GO) run ./test/words
 
 # Without shellcheck and pyflakes, which are not everywhere: the answer must not depend on the machine.
 .PHONY: verify-workflows

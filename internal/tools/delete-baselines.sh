@@ -4,7 +4,7 @@
 #
 # When nothing has moved for TIMEOUT seconds:
 #   - and the deployed operator is ready, it stops: the operator is still trying, and is needed;
-#   - and it is not, no one will clean up: the finalizer is taken off, and the NetworkPolicies stay where they are.
+#   - and it is not, nothing will be cleaned up: the finalizer is taken off, and the NetworkPolicies stay where they are.
 set -euo pipefail
 
 KUBECTL=${KUBECTL:-kubectl}
@@ -13,7 +13,7 @@ TIMEOUT=${TIMEOUT:-60}
 baselines=clusternetworkbaselines.policy.netbaseline.dev
 finalizer=policy.netbaseline.dev/cleanup
 
-# Names and resource versions: while one of them changes, somebody is at work.
+# Names and resource versions: while one of them changes, an operator is at work.
 remaining() {
 	$KUBECTL get "$baselines" -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.metadata.resourceVersion}{"\n"}{end}'
 }
@@ -82,7 +82,7 @@ remaining | while read -r name _; do
 done
 left=$(remaining)
 if [[ -n $left ]]; then
-	echo "Stopped: these baselines are held by somebody else's finalizer:" >&2
+	echo "Stopped: these baselines are held by a finalizer of another client:" >&2
 	$KUBECTL get "$baselines" -o custom-columns=NAME:.metadata.name,FINALIZERS:.metadata.finalizers >&2
 	exit 1
 fi

@@ -165,6 +165,7 @@ var _ = Describe("A hand-over", func() {
 	DescribeTable("gives the next baseline only namespaces without policies, when the upper one",
 		func(ctx SpecContext, act func(SpecContext)) {
 			act(ctx)
+			Eventually(heldBy(ctx, upper)).Should(Equal(len(namespaces)), "from here on the manager knows")
 			fresh := s.namespace(ctx, "environment", "production")
 			protects(ctx, lower, fresh)
 			expectUntouched(ctx)

@@ -31,7 +31,7 @@ const introduction = `# What netbaseline costs
 Written by ` + "`bin/bench-scale -docs`" + ` from what ` + "`make bench-scale N=…`" + ` has measured; do not edit it by hand.
 
 Measured beside netbaseline are two bare reactors, the floor of what any controller can do on that API server: they watch namespaces
-and create the same three policies, the *parallel* one in parallel, the *ordered* one after the other. They have no cache, check nothing
+and create the same three policies, the *parallel* one all at the same time, the *ordered* one after the other. They have no cache, check nothing
 and repair nothing. Each tool is a process of its own under a service account of its own, on a fresh control plane (etcd without fsync,
 kube-apiserver, kube-controller-manager, all on one machine), with the same creators. One observer, in another process, watches
 namespaces and policies and judges all tools: a namespace is protected when it has seen the last of its three policies, with the

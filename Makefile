@@ -30,7 +30,7 @@ GENERATED := 'api/*zz_generated.deepcopy.go' config/crd/bases config/rbac/role.y
 	docs/reference/api.md docs/reference/conditions.md docs/reference/events.md config/grafana/netbaseline.json
 
 # Modules of our own code beside the root: what they need is none of the operator's business.
-MODULES := test/fuzz test/observability test/docs/foreign
+MODULES := test/fuzz test/e2e/observability test/e2e/docs/foreign
 
 # The race detector needs a C compiler; without one the tests still run, and say so.
 RACE ?= $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race)
@@ -62,7 +62,7 @@ demo-announcement:
 .PHONY: demo-binary
 demo-binary:
 	@echo "Building bin/demo."
-	@$(GO) build -o bin/demo ./test/demo
+	@$(GO) build -o bin/demo ./test/e2e/demo
 
 ##@ Development
 
@@ -82,17 +82,17 @@ manifests: ## Generate the CustomResourceDefinition and the manager's ClusterRol
 docs: ## Generate docs/reference: the API, conditions and events.
 	$(GO_TOOL) crd-ref-docs --log-level=ERROR --source-path=api --config=internal/tools/crd-ref-docs/config.yaml \
 		--templates-dir=internal/tools/crd-ref-docs/templates --renderer=markdown --output-path=docs/reference/api.md
-	$(GO) run ./test/reference .
+	$(GO) run ./test/utils/reference .
 
 .PHONY: dashboards
 dashboards: ## Generate the Grafana dashboard, config/grafana/netbaseline.json.
-	$(GO) run -C test/observability ./dashboard >config/grafana/netbaseline.json.tmp
+	$(GO) run -C test/e2e/observability ./dashboard >config/grafana/netbaseline.json.tmp
 	@mv config/grafana/netbaseline.json.tmp config/grafana/netbaseline.json
 
 # `make test` fails if it is not up to date.
 .PHONY: metrics-reference
 metrics-reference: control-plane ## Generate docs/reference/metrics.md from what a running manager exports.
-	$(GO) test -C test/observability -count=1 -run TestTheReference . -args -update
+	$(GO) test -C test/e2e/observability -count=1 -run TestTheReference . -args -update
 
 ##@ Tests
 
@@ -106,12 +106,12 @@ test: build control-plane $(HELM) $(PROMTOOL) ## Run every test but the fault su
 	$(GO) test $(RACE) -timeout 30m ./...
 	$(GO) test -C test/fuzz ./...
 	@# Never from the cache: what it looks at is not in its module.
-	$(GO) test -C test/observability -count=1 ./...
-	$(GO) test -C test/docs/foreign ./...
+	$(GO) test -C test/e2e/observability -count=1 ./...
+	$(GO) test -C test/e2e/docs/foreign ./...
 
 .PHONY: privileges
 privileges: ## After make test: permissions that were granted and never used, or requested and denied.
-	@$(GO) run ./test/privilege/report $(or $(wildcard $(KUBEBUILDER_ASSETS)/kubectl),$(KUBECTL)) bin/audit
+	@$(GO) run ./test/integration/privilege/report $(or $(wildcard $(KUBEBUILDER_ASSETS)/kubectl),$(KUBECTL)) bin/audit
 
 # Half of the time that the fault suites take. They mostly wait, so each half runs beside the other one on a control plane of its own.
 LONG_FAULTS := ^(TestACrashAtEveryWrite|TestEveryCallFails)$$
@@ -119,7 +119,7 @@ LONG_FAULTS := ^(TestACrashAtEveryWrite|TestEveryCallFails)$$
 .PHONY: test-faults
 test-faults: control-plane ## Crash, starve and mislead the manager at every turn, with fixed seeds.
 	$(GO) vet -tags faults ./test/faults
-	$(GO) test -count=1 -timeout 30m -tags faults ./test/witness
+	$(GO) test -count=1 -timeout 30m -tags faults ./test/faults/witness
 	@$(GO) test -c -tags faults -o bin/faults.test ./test/faults
 	@cd test/faults; \
 	for half in run skip; do \
@@ -129,7 +129,7 @@ test-faults: control-plane ## Crash, starve and mislead the manager at every tur
 
 .PHONY: test-faults-long
 test-faults-long: control-plane ## All of test-faults, with the race detector, and the check that the tests notice mistakes.
-	$(GO) test $(RACE) -count=1 -timeout 6h -tags faults ./test/witness
+	$(GO) test $(RACE) -count=1 -timeout 6h -tags faults ./test/faults/witness
 	$(GO) test $(RACE) -count=1 -timeout 6h -tags faults ./test/faults -args -faults.long
 	test/faults/mutations.sh
 
@@ -158,7 +158,7 @@ RUNS ?= 1
 # On an idle machine: everything else that runs is in the figures. `bin/bench-scale -docs` writes docs/performance.md from all results.
 .PHONY: bench-scale
 bench-scale: manager control-plane ## Measure the manager beside two bare reactors with N=1000 namespaces; results go to bin/bench/.
-	@$(GO) build -o bin/bench-scale ./test/bench
+	@$(GO) build -o bin/bench-scale ./test/performance
 	@bin/bench-scale -n $(N) -runs $(RUNS)
 
 ##@ Checks
@@ -215,7 +215,7 @@ verify-lint: lint
 
 .PHONY: verify-words
 verify-words:
-	@$(GO) run ./test/words
+	@$(GO) run ./test/utils/words
 
 # Without shellcheck and pyflakes, which are not everywhere: the answer must not depend on the machine.
 .PHONY: verify-workflows
@@ -339,7 +339,7 @@ $(HELM): internal/tools/helm/go.mod internal/tools/helm/go.sum
 promtool: $(PROMTOOL)
 
 # Without service discovery, which would bring the libraries of a dozen clouds.
-$(PROMTOOL): test/observability/go.mod test/observability/go.sum
+$(PROMTOOL): test/e2e/observability/go.mod test/e2e/observability/go.sum
 	@echo "Building bin/promtool, once: 2 to 3 minutes on 2 cores, seconds when Go's build cache is warm."
-	@$(GO) build -C test/observability -o ../../$@.tmp -tags remove_all_sd -ldflags "-s -w" github.com/prometheus/prometheus/cmd/promtool
+	@$(GO) build -C test/e2e/observability -o ../../../$@.tmp -tags remove_all_sd -ldflags "-s -w" github.com/prometheus/prometheus/cmd/promtool
 	@mv $@.tmp $@

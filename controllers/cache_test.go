@@ -20,7 +20,7 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // written returns a policy of the namespace shop as the API server has it after we wrote it.

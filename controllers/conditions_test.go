@@ -22,7 +22,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/apply"
 	"github.com/netbaseline/netbaseline/internal/governance"
 	"github.com/netbaseline/netbaseline/internal/ledger"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // noon is when the tests take place.

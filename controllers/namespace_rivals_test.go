@@ -10,7 +10,7 @@ import (
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/ledger"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // otherOrder is a possible rendering by another build of netbaseline: the same ports, in reverse

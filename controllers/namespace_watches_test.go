@@ -21,7 +21,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/apply"
 	"github.com/netbaseline/netbaseline/internal/ledger"
 	"github.com/netbaseline/netbaseline/internal/plan"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // always checks that a predicate passes create, delete and generic events.

@@ -20,7 +20,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/apply"
 	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // done is a write in short form.

@@ -23,7 +23,7 @@ import (
 	"github.com/netbaseline/netbaseline/internal/apply"
 	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 
 	"github.com/netbaseline/netbaseline/internal/governance"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 func TestACandidateRendersEachEnvironmentAsTheBaselineAsksFor(t *testing.T) {

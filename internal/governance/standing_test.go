@@ -8,7 +8,7 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/governance"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // word is what a baseline itself makes known about a namespace that holds its policies.

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/netbaseline/netbaseline/internal/metricsserver"
-	"github.com/netbaseline/netbaseline/test/harness"
+	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
 func TestTheCertificateOfADirectoryIsServed(t *testing.T) {

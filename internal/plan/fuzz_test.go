@@ -15,8 +15,8 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
-	"github.com/netbaseline/netbaseline/test/choices"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
+	"github.com/netbaseline/netbaseline/test/utils/choices"
 )
 
 // From any state of a namespace to any other desired state, in every order that a plan allows and

@@ -12,7 +12,7 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // From any state, interrupted anywhere, and whatever the order within a stage: the plan leads to

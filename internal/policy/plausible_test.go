@@ -9,7 +9,7 @@ import (
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 var shop = policy.Namespace{Name: "shop", Labels: builder.Labels("environment", "production", "team", "web", "kubernetes.io/metadata.name", "shop")}

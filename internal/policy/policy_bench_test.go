@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 func BenchmarkRender(b *testing.B) {

@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netbaseline/netbaseline/test/faults"
-	"github.com/netbaseline/netbaseline/test/witness"
+	"github.com/netbaseline/netbaseline/test/faults/witness"
 )
 
 // blindness is a way in which a manager, when it starts, does not see all there is.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/netbaseline/netbaseline/test/faults"
-	"github.com/netbaseline/netbaseline/test/harness"
+	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
 // operator is a manager and what stands between it and the API server.

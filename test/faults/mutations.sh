@@ -138,8 +138,8 @@ mutate "a remote question at every change" controllers/inquiry.go \
 	's/if wait := i\.next\.Sub\(now\); wait > 0 \{/if wait := i.next.Sub(now); wait > time.Hour {/' \
 	./controllers '^TestAQuestionIsAskedAtMostOnceASecond$'
 # The witness by itself: everything above through the whole system would need none of those tests.
-mutate "the witness forgets what was isolated" test/witness/judge.go \
+mutate "the witness forgets what was isolated" test/faults/witness/judge.go \
 	's/d\.isolated = true/d.isolated = false/' \
-	./test/witness '^TestTheWitness$'
+	./test/faults/witness '^TestTheWitness$'
 
 exit $((survivors > 0))

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/internal/localcluster"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 	"github.com/netbaseline/netbaseline/test/faults"
 )
 

@@ -15,9 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/netbaseline/netbaseline/internal/localcluster"
-	"github.com/netbaseline/netbaseline/test/harness"
-	"github.com/netbaseline/netbaseline/test/witness"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
+	"github.com/netbaseline/netbaseline/test/utils/harness"
+	"github.com/netbaseline/netbaseline/test/faults/witness"
 )
 
 const (

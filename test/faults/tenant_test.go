@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/witness"
+	"github.com/netbaseline/netbaseline/test/faults/witness"
 )
 
 // vandalisms damage a policy in every field of its spec, in its metadata, and as a whole.

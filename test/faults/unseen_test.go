@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/builder"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/faults"
 )
 

@@ -18,8 +18,8 @@ import (
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/choices"
-	"github.com/netbaseline/netbaseline/test/specs"
+	"github.com/netbaseline/netbaseline/test/utils/choices"
+	"github.com/netbaseline/netbaseline/test/utils/specs"
 )
 
 // Whatever the API server admits as a baseline renders, in whatever namespace, to policies that it admits and stores as they are, and

@@ -20,9 +20,9 @@ import (
 	"github.com/netbaseline/netbaseline/internal/apply"
 	"github.com/netbaseline/netbaseline/internal/plan"
 	"github.com/netbaseline/netbaseline/internal/policy"
-	"github.com/netbaseline/netbaseline/test/builder"
-	"github.com/netbaseline/netbaseline/test/choices"
-	"github.com/netbaseline/netbaseline/test/specs"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
+	"github.com/netbaseline/netbaseline/test/utils/choices"
+	"github.com/netbaseline/netbaseline/test/utils/specs"
 )
 
 const (

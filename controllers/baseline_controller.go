@@ -22,7 +22,7 @@ type baselineReconciler struct {
 	live    liveReader
 	ledger  *ledger.Ledger
 	changes *ledgerChanges
-	events  *announcer
+	events  *eventWriter
 	now     func() time.Time
 
 	// files holds the state of each baseline; there is one worker, so no lock is needed.

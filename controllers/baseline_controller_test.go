@@ -48,7 +48,7 @@ func TestARefusedFinalizerIsTriedAgain(t *testing.T) {
 					},
 				}).Build()
 			r := &baselineReconciler{
-				cache: api, writer: api, ledger: ledger.New(func(string) {}), events: &announcer{recorder: &events.FakeRecorder{}},
+				cache: api, writer: api, ledger: ledger.New(func(string) {}), events: &eventWriter{recorder: &events.FakeRecorder{}},
 				now: func() time.Time { return noon }, files: map[string]*file{},
 			}
 			result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Name: "default"}})
@@ -98,7 +98,7 @@ func newAsking(t *testing.T, refuse error, objects ...client.Object) *asking {
 		}).Build()
 	a.baselineReconciler = &baselineReconciler{
 		cache: api, writer: api, live: liveReader{api: api}, ledger: ledger.New(func(string) {}),
-		events: &announcer{recorder: &events.FakeRecorder{}}, now: func() time.Time { return a.clock }, files: map[string]*file{},
+		events: &eventWriter{recorder: &events.FakeRecorder{}}, now: func() time.Time { return a.clock }, files: map[string]*file{},
 	}
 	for _, object := range objects {
 		if baseline, ok := object.(*v1alpha1.ClusterNetworkBaseline); ok {

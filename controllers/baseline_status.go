@@ -105,7 +105,7 @@ func renderStatus(candidate *governance.Candidate, file *file, summary *ledger.S
 		EnvironmentCount:   summary.EnvironmentCount,
 		Failures:           summary.Failures,
 	}
-	if candidate.Rehearsed() {
+	if candidate.Previewed() {
 		status.Audit = new(summary.Audit)
 	}
 	status.Conditions = renderConditions(candidate, file, summary, now)

@@ -118,7 +118,7 @@ func reporter(baseline *v1alpha1.ClusterNetworkBaseline, writes *int) (*baseline
 			},
 		}).Build()
 	return &baselineReconciler{
-		cache: writer, writer: writer, ledger: ledger.New(func(string) {}), events: &announcer{recorder: &events.FakeRecorder{}},
+		cache: writer, writer: writer, ledger: ledger.New(func(string) {}), events: &eventWriter{recorder: &events.FakeRecorder{}},
 		now: func() time.Time { return now }, files: map[string]*file{},
 	}, &now
 }

@@ -18,8 +18,8 @@ import (
 // over by then, so Ready does not flap.
 const slowAfter = 60 * time.Second
 
-// verdict is the status, reason and message of a condition.
-type verdict struct {
+// conditionState is the status, reason and message of a condition.
+type conditionState struct {
 	status          metav1.ConditionStatus
 	reason, message string
 }
@@ -28,23 +28,23 @@ type verdict struct {
 // transition times.
 func renderConditions(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) []metav1.Condition {
 	conditions := withoutSurplus(candidate.Baseline.Status.Conditions)
-	set := func(kind string, v verdict) {
+	set := func(kind string, v conditionState) {
 		meta.SetStatusCondition(&conditions, metav1.Condition{
 			Type: kind, Status: v.status, Reason: v.reason, Message: v.message,
 			ObservedGeneration: candidate.Baseline.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
 		})
 	}
-	ready := judge(candidate, file, summary, now)
-	set(v1alpha1.ConditionAccepted, judgeSpec(candidate))
+	ready := readyState(candidate, file, summary, now)
+	set(v1alpha1.ConditionAccepted, acceptedState(candidate))
 	set(v1alpha1.ConditionReady, ready)
 	if !candidate.Accepted() {
-		set(v1alpha1.ConditionSynced, verdict{metav1.ConditionUnknown, v1alpha1.ReasonInvalidSpec, "The spec is not accepted"})
+		set(v1alpha1.ConditionSynced, conditionState{metav1.ConditionUnknown, v1alpha1.ReasonInvalidSpec, "The spec is not accepted"})
 	} else {
 		set(v1alpha1.ConditionSynced, ready)
 	}
 	stalled := !candidate.Accepted() || ready.reason == v1alpha1.ReasonNamespacesFailed || ready.reason == v1alpha1.ReasonFinalizerRefused
 	if !candidate.Deleting() && stalled {
-		set(v1alpha1.ConditionStalled, verdict{metav1.ConditionTrue, ready.reason, ready.message})
+		set(v1alpha1.ConditionStalled, conditionState{metav1.ConditionTrue, ready.reason, ready.message})
 	} else {
 		meta.RemoveStatusCondition(&conditions, v1alpha1.ConditionStalled)
 	}
@@ -71,58 +71,58 @@ func withoutSurplus(conditions []metav1.Condition) []metav1.Condition {
 	})
 }
 
-func judgeSpec(candidate *governance.Candidate) verdict {
+func acceptedState(candidate *governance.Candidate) conditionState {
 	if !candidate.Accepted() {
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, candidate.Rejection}
+		return conditionState{metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, candidate.Rejection}
 	}
-	return verdict{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "The spec can be carried out"}
+	return conditionState{metav1.ConditionTrue, v1alpha1.ReasonAccepted, "The spec can be carried out"}
 }
 
-// judge returns the verdict on Ready. Its message must be clear without any other field.
-func judge(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) verdict {
+// readyState returns the state of Ready. Its message must be clear without any other field.
+func readyState(candidate *governance.Candidate, file *file, summary *ledger.Summary, now time.Time) conditionState {
 	switch {
 	case candidate.Deleting():
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonDeleting, deletingMessage(summary, file.question.left)}
+		return conditionState{metav1.ConditionFalse, v1alpha1.ReasonDeleting, deletingMessage(summary, file.question.left)}
 	case !candidate.Accepted():
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, "Not accepted, so nothing is changed: " + candidate.Rejection}
+		return conditionState{metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, "Not accepted, so nothing is changed: " + candidate.Rejection}
 	case file.refusal != "":
-		return verdict{
+		return conditionState{
 			metav1.ConditionFalse, v1alpha1.ReasonFinalizerRefused,
 			"Governs no further namespace, because its finalizer is refused: " + file.refusal,
 		}
 	case !summary.Complete() && summary.Round == 1:
-		return verdict{
+		return conditionState{
 			metav1.ConditionUnknown, v1alpha1.ReasonProgressing,
 			fmt.Sprintf("Looking at every namespace after a start: %d still to do", summary.Awaited) + firstFailure(summary),
 		}
-	case !summary.Complete() && !settled(candidate.Baseline):
-		return verdict{
+	case !summary.Complete() && !wasReported(candidate.Baseline):
+		return conditionState{
 			metav1.ConditionUnknown, v1alpha1.ReasonProgressing,
 			fmt.Sprintf("Bringing namespaces to generation %d: %d still to do", candidate.Baseline.Generation, summary.Awaited),
 		}
 	case candidate.Baseline.Spec.Mode == v1alpha1.ModeAudit:
-		return verdict{metav1.ConditionTrue, v1alpha1.ReasonAudit, auditMessage(summary)}
+		return conditionState{metav1.ConditionTrue, v1alpha1.ReasonAudit, auditMessage(summary)}
 	}
-	return judgeNamespaces(candidate.Baseline, summary, now)
+	return namespacesState(candidate.Baseline, summary, now)
 }
 
-// judgeNamespaces returns the verdict on whether every governed namespace has its policies.
-func judgeNamespaces(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary, now time.Time) verdict {
+// namespacesState returns the state of Ready by whether every governed namespace has its policies.
+func namespacesState(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary, now time.Time) conditionState {
 	counts := summary.Counts
 	switch {
 	case counts.Failed > 0:
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonNamespacesFailed, unprotectedMessage(summary, counts.Failed)}
+		return conditionState{metav1.ConditionFalse, v1alpha1.ReasonNamespacesFailed, unprotectedMessage(summary, counts.Failed)}
 	case counts.Pending > 0 && now.Sub(summary.OldestPending) >= slowAfter:
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonSlow, unprotectedMessage(summary, counts.Pending)}
+		return conditionState{metav1.ConditionFalse, v1alpha1.ReasonSlow, unprotectedMessage(summary, counts.Pending)}
 	case counts.Pending > 0 && !wasReady(baseline):
-		return verdict{metav1.ConditionUnknown, v1alpha1.ReasonProgressing, unprotectedMessage(summary, counts.Pending)}
+		return conditionState{metav1.ConditionUnknown, v1alpha1.ReasonProgressing, unprotectedMessage(summary, counts.Pending)}
 	}
-	return verdict{metav1.ConditionTrue, v1alpha1.ReasonSynced, syncedMessage(summary)}
+	return conditionState{metav1.ConditionTrue, v1alpha1.ReasonSynced, syncedMessage(summary)}
 }
 
-// settled reports whether Ready has been decided for the current spec: then a round on behalf of
+// wasReported reports whether Ready has been decided for the current spec: then a round on behalf of
 // another baseline does not make it unknown again.
-func settled(baseline *v1alpha1.ClusterNetworkBaseline) bool {
+func wasReported(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	ready := meta.FindStatusCondition(baseline.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == baseline.Generation
 }

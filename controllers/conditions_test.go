@@ -96,7 +96,7 @@ func releasing() ledger.Record {
 
 // audited is a namespace that no baseline governs and a baseline in Audit selects, or selected.
 func audited(effect ledger.Effect) ledger.Record {
-	return ledger.Record{Selecting: []string{"default"}, Rehearsed: []ledger.Rehearsed{{Baseline: "default", Effect: effect}}}
+	return ledger.Record{Selecting: []string{"default"}, Previewed: []ledger.Previewed{{Baseline: "default", Effect: effect}}}
 }
 
 func overridden() ledger.Record {

@@ -53,8 +53,8 @@ type futility struct {
 type cause int
 
 const (
-	// rival: another client keeps writing this object, which allows no more than the policy does.
-	rival cause = iota
+	// competitor: another client keeps writing this object, which allows no more than the policy does.
+	competitor cause = iota
 	// altering: admission turns the policy into this object.
 	altering
 	// kept: the object stays while it allows no more than another baseline does, until the desired
@@ -82,7 +82,7 @@ func (c *contention) futile(namespace string, step plan.Step, why cause, found p
 	defer c.mu.Unlock()
 	contest := c.of(namespace)
 	noted := futility{cause: why, found: found, desired: step.Desired.Hash, owner: step.Owner(), writes: 1, at: now}
-	if before, known := contest.futile[step.Name]; known && before.cause == why && before.about(step) && alike(before.found, found) && !before.over(now) {
+	if before, known := contest.futile[step.Name]; known && before.cause == why && before.about(step) && sameState(before.found, found) && !before.over(now) {
 		noted.writes += before.writes
 	}
 	if contest.futile == nil {
@@ -139,7 +139,7 @@ func (c *contention) sift(namespace string, p plan.Plan, now time.Time) (sifted 
 // leave reports whether a step is futile, why, and for how long; 0 until something changes.
 func (c *contest) leave(step plan.Step, now time.Time) (why cause, wait time.Duration, leave bool) {
 	futility, known := c.futile[step.Name]
-	if !known || step.Operation != plan.Update || !futility.about(step) || !alike(step.Found, futility.found) {
+	if !known || step.Operation != plan.Update || !futility.about(step) || !sameState(step.Found, futility.found) {
 		return 0, 0, false
 	}
 	if futility.cause == kept {
@@ -201,7 +201,7 @@ func (f futility) about(step plan.Step) bool {
 // wait returns the delay between the last write and the next one.
 func (f futility) wait() time.Duration {
 	repeats := f.writes - 1
-	if f.cause == rival {
+	if f.cause == competitor {
 		repeats = f.writes - rivalPatience
 	}
 	if repeats < 0 {
@@ -216,8 +216,8 @@ func (f futility) remembered() time.Duration { return f.wait() + contestedWindow
 
 func (f futility) over(now time.Time) bool { return now.Sub(f.at) >= f.remembered() }
 
-// alike reports whether two observations agree in everything that a repair would change.
-func alike(a, b plan.Observed) bool {
+// sameState reports whether two observations agree in everything that a repair would change.
+func sameState(a, b plan.Observed) bool {
 	return a.SpecHash == b.SpecHash && a.MetadataIntact == b.MetadataIntact && a.Owner == b.Owner && a.Terminating == b.Terminating
 }
 

@@ -116,7 +116,7 @@ func TestTheMemoryOfALoopIsBounded(t *testing.T) {
 	for i := range 10_000 {
 		now := noon.Add(time.Duration(i) * time.Millisecond)
 		c.disturbed("shop", now)
-		c.futile("shop", updating(lain(), v1alpha1.DefaultDenyName).Step(v1alpha1.DefaultDenyName), rival, lain(), now)
+		c.futile("shop", updating(lain(), v1alpha1.DefaultDenyName).Step(v1alpha1.DefaultDenyName), competitor, lain(), now)
 	}
 	if contest := c.namespaces["shop"]; len(contest.disturbances) > contestedAfter+1 || len(contest.futile) != 1 {
 		t.Errorf("%d disturbances and %d futile writes are remembered, want no more than it takes to tell", len(contest.disturbances), len(contest.futile))
@@ -131,8 +131,8 @@ func TestAFutileWriteIsRepeatedLessAndLessOften(t *testing.T) {
 		cause cause
 		want  []time.Duration // after each write
 	}{
-		"a rival is reverted immediately until it is deliberate": {rival, append([]time.Duration{0, 0}, grows...)},
-		"what admission alters is not":                           {altering, grows},
+		"a competitor is reverted immediately until it is deliberate": {competitor, append([]time.Duration{0, 0}, grows...)},
+		"what admission alters is not":                                {altering, grows},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestOnlyWhatIsKnownToBeFutileIsLeft(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, why := range []cause{altering, rival} {
+			for _, why := range []cause{altering, competitor} {
 				c := newContention()
 				for range rivalPatience {
 					c.futile("shop", updating(lain(), deny).Step(deny), why, lain(), noon)
@@ -345,7 +345,7 @@ func TestContentionIsSafeForManyWorkers(t *testing.T) {
 			for i := range 200 {
 				now := noon.Add(time.Duration(i) * time.Millisecond)
 				c.disturbed(namespace, now)
-				c.futile(namespace, p.Step(deny), rival, lain(), now)
+				c.futile(namespace, p.Step(deny), competitor, lain(), now)
 				c.sift(namespace, p, now)
 				c.contested(namespace, now)
 				c.disputed(namespace)

@@ -14,44 +14,44 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
-// announcer writes events. Each refers to its object without a resource version, so that a repeated
+// eventWriter writes events. Each refers to its object without a resource version, so that a repeated
 // one increments the count of its series instead of being stored again. The recorder treats events
 // that differ only in their text as repetitions and keeps the first text: distinct events therefore
 // differ in their action or in the related namespace.
-type announcer struct{ recorder events.EventRecorder }
+type eventWriter struct{ recorder events.EventRecorder }
 
-func (a *announcer) enforced(baseline *v1alpha1.ClusterNetworkBaseline, where *ledger.Tally) {
+func (a *eventWriter) enforced(baseline *v1alpha1.ClusterNetworkBaseline, where *ledger.Tally) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(where.First()), corev1.EventTypeNormal, v1alpha1.EventEnforced, "Enforce",
 		"Brought policies to %s", where)
 }
 
-func (a *announcer) released(baseline *v1alpha1.ClusterNetworkBaseline, where *ledger.Tally) {
+func (a *eventWriter) released(baseline *v1alpha1.ClusterNetworkBaseline, where *ledger.Tally) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(where.First()), corev1.EventTypeNormal, v1alpha1.EventReleased, "Release",
 		"Removed policies from %s", where)
 }
 
-func (a *announcer) audit(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary) {
+func (a *eventWriter) audit(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(summary.FirstHeld), corev1.EventTypeNormal, v1alpha1.EventAudit, "Audit",
 		"In Audit now: the policies of %s stay, and are no longer restored", namespaces(summary.Counts.Held))
 }
 
-func (a *announcer) held(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary) {
+func (a *eventWriter) held(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.Summary) {
 	why := summary.HeldMessage
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(summary.FirstHeld), corev1.EventTypeWarning, v1alpha1.EventHeld, "Hold",
 		"%s held, policies stay as they are: %s", namespaces(summary.Counts.Held), why)
 }
 
-func (a *announcer) contested(baseline *v1alpha1.ClusterNetworkBaseline, namespace string) {
+func (a *eventWriter) contested(baseline *v1alpha1.ClusterNetworkBaseline, namespace string) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(namespace), corev1.EventTypeWarning, v1alpha1.EventContested, "Repair",
 		"Another client keeps changing the policies of namespace %s; they are restored each time", namespace)
 }
 
-func (a *announcer) exposed(baseline *v1alpha1.ClusterNetworkBaseline, namespace string, policies []string, why string) {
+func (a *eventWriter) exposed(baseline *v1alpha1.ClusterNetworkBaseline, namespace string, policies []string, why string) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(namespace), corev1.EventTypeWarning, v1alpha1.EventExposed, "Repair",
 		"Namespace %s lost protection: %s was changed or deleted and cannot be restored: %s", namespace, strings.Join(policies, ", "), why)
 }
 
-func (a *announcer) leftBehind(baseline *v1alpha1.ClusterNetworkBaseline, count int, first, why string) {
+func (a *eventWriter) leftBehind(baseline *v1alpha1.ClusterNetworkBaseline, count int, first, why string) {
 	a.recorder.Eventf(baselineReference(baseline), namespaceReference(first), corev1.EventTypeWarning, v1alpha1.EventLeft, "Release",
 		"Policies are left in %s, such as %s: %s", namespaces(int32(min(count, math.MaxInt32))), first, why) //nolint:gosec // bounded
 }
@@ -66,12 +66,12 @@ var causes = map[plan.Operation]string{
 // actions are what was done about it.
 var actions = map[plan.Operation]string{plan.Create: "CreateAgain", plan.Update: "PutBack", plan.Delete: "Remove"}
 
-func (a *announcer) repaired(written *apply.Written) {
+func (a *eventWriter) repaired(written *apply.Written) {
 	a.recorder.Eventf(policyReference(written.Object), nil, corev1.EventTypeNormal, v1alpha1.EventRepaired, actions[written.Operation],
 		"%s", causes[written.Operation])
 }
 
-func (a *announcer) takenOver(written *apply.Written) {
+func (a *eventWriter) takenOver(written *apply.Written) {
 	a.recorder.Eventf(policyReference(written.Object), nil, corev1.EventTypeWarning, v1alpha1.EventTakenOver, "TakeOver",
 		"netbaseline owns this name in governed namespaces. The previous spec was replaced; a copy of up to 16 KiB is in annotation %s", v1alpha1.ReplacedSpecAnnotation)
 }

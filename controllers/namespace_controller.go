@@ -28,11 +28,11 @@ type namespaceReconciler struct {
 	live       liveReader
 	executor   apply.Executor
 	ledger     *ledger.Ledger
-	views      *views
+	snapshots  *snapshots
 	lanes      *lanes
 	contention *contention
-	own        *ownWrites
-	events     *announcer
+	assumed    *assumedWrites
+	events     *eventWriter
 	metrics    *metrics
 	retries    workqueue.TypedRateLimiter[string] // of namespaces whose refusal is known
 	now        func() time.Time
@@ -44,7 +44,7 @@ type namespaceReconciler struct {
 type situation struct {
 	namespace *metav1.PartialObjectMetadata
 	labels    map[string]string // of the namespace
-	view      *governance.View
+	snapshot  *governance.Snapshot
 	inventory plan.Inventory
 	versions  map[string]string // resource versions of the policies, as the cache shows them
 	evidence  governance.Evidence
@@ -89,9 +89,9 @@ func (r *namespaceReconciler) Reconcile(ctx context.Context, request ctrl.Reques
 	seen.pass = pass
 	result := r.converge(ctx, seen)
 	if result.err != nil {
-		r.own.distrust(name) // the queue decides when to retry, and that may be late
+		r.assumed.distrust(name) // the queue decides when to retry, and that may be late
 	}
-	result.record.Rehearsed = rehearse(seen)
+	result.record.Previewed = previewsOf(seen)
 	r.ledger.Record(name, round, result.record)
 	again := soonest(soonest(result.again, seen.again), r.contention.prune(name, r.now()))
 	return ctrl.Result{RequeueAfter: again}, result.err
@@ -107,21 +107,21 @@ func (r *namespaceReconciler) look(ctx context.Context, name string) (*situation
 	if seen.labels, err = compactLabels(seen.namespace); err != nil {
 		return nil, fmt.Errorf("labels of the namespace: %w", err)
 	}
-	if seen.view, err = r.views.current(ctx); err != nil {
+	if seen.snapshot, err = r.snapshots.current(ctx); err != nil {
 		return nil, err
 	}
-	own := r.own.in(name)
+	own := r.assumed.in(name)
 	if seen.inventory, err = cachedInventory(ctx, r.cache, name); err != nil {
 		return nil, err
 	}
 	seen.versions = seen.inventory.Versions()
 	var behind bool
-	if seen.again, behind = r.own.overlay(name, own, seen.inventory, r.now()); behind {
+	if seen.again, behind = r.assumed.overlay(name, own, seen.inventory, r.now()); behind {
 		if seen.inventory, err = r.live.inventory(ctx, name); err != nil {
 			return nil, err
 		}
-		r.own.renew(name, seen.inventory, seen.versions, r.now())
-		seen.again = ownWritesTrust
+		r.assumed.renew(name, seen.inventory, seen.versions, r.now())
+		seen.again = assumedFor
 	}
 	seen.previous, seen.known = r.ledger.Get(name)
 	return seen, nil
@@ -154,7 +154,7 @@ func (r *namespaceReconciler) converge(ctx context.Context, seen *situation) out
 
 // decide returns the decision about a namespace, and its plan.
 func (r *namespaceReconciler) decide(seen *situation) (governance.Decision, plan.Plan) {
-	name, decision := seen.namespace.Name, governance.Decide(seen.view, seen.subject(), seen.evidence)
+	name, decision := seen.namespace.Name, governance.Decide(seen.snapshot, seen.subject(), seen.evidence)
 	if decision.Action == governance.Release {
 		return decision, plan.Remove(name, decision.Owners, seen.inventory)
 	}
@@ -162,7 +162,7 @@ func (r *namespaceReconciler) decide(seen *situation) (governance.Decision, plan
 		return decision, nil
 	}
 	desired := decision.Governor.Desired(decision.Governor.Environment(seen.labels))
-	steps := plan.Converge(name, desired, seen.inventory, r.sideBySide(seen))
+	steps := plan.Converge(name, desired, seen.inventory, r.parallel(seen))
 	switch {
 	case seen.terminating():
 		steps = steps.UpdatesOnly()
@@ -175,11 +175,11 @@ func (r *namespaceReconciler) decide(seen *situation) (governance.Decision, plan
 
 // confirm replaces cached data with live data from the API server.
 func (r *namespaceReconciler) confirm(ctx context.Context, seen *situation) error {
-	view, namespace, inventory, evidence, err := r.live.evidence(ctx, seen.namespace.Name)
+	snapshot, namespace, inventory, evidence, err := r.live.evidence(ctx, seen.namespace.Name)
 	if err != nil {
 		return err
 	}
-	seen.view, seen.namespace, seen.labels = view, namespace, namespace.Labels
+	seen.snapshot, seen.namespace, seen.labels = snapshot, namespace, namespace.Labels
 	seen.inventory, seen.evidence = inventory, evidence
 	return nil
 }
@@ -196,11 +196,11 @@ func (r *namespaceReconciler) beginFirstRound(ctx context.Context) {
 	})
 }
 
-// sideBySide reports whether the policies of a namespace may be written in parallel. A clock that
+// parallel reports whether the policies of a namespace may be written in parallel. A clock that
 // is behind the API server's must not make every namespace look young.
-func (r *namespaceReconciler) sideBySide(seen *situation) bool {
+func (r *namespaceReconciler) parallel(seen *situation) bool {
 	age := r.now().Sub(seen.namespace.CreationTimestamp.Time)
-	return age.Abs() < youngNamespace && len(seen.inventory) == 0
+	return age.Abs() < gracePeriod && len(seen.inventory) == 0
 }
 
 // soonest returns the shorter of two delays, of which 0 means never.
@@ -215,7 +215,7 @@ func (r *namespaceReconciler) forget(namespace string, round uint64) {
 	r.ledger.Forget(namespace, round)
 	r.contention.forget(namespace)
 	r.lanes.forget(namespace)
-	r.own.distrust(namespace)
+	r.assumed.distrust(namespace)
 	r.retries.Forget(namespace)
 }
 

@@ -62,7 +62,7 @@ func (s *site) edit(name string, change func(*v1alpha1.ClusterNetworkBaseline)) 
 	baseline.Generation++
 	s.directly(func() error { return s.api.Update(s.t.Context(), baseline) })
 	s.ledger.Observe(present(baseline))
-	s.views.invalidate()
+	s.snapshots.invalidate()
 }
 
 // unlabel removes the environment label from the namespace shop.

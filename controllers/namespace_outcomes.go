@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// youngNamespace is the age below which a namespace cannot have running pods that use DNS yet:
+	// gracePeriod is the age below which a namespace cannot have running pods that use DNS yet:
 	// scheduling, pulling and starting take longer, and writing its policies in parallel protects
 	// it sooner.
-	youngNamespace = 10 * time.Second
+	gracePeriod = 10 * time.Second
 	// labelSettles is how long a namespace must have been unselected before that counts. Tools that
 	// replace an object remove its labels and restore them within milliseconds; people who undo a
 	// mistake take a few seconds.
@@ -80,9 +80,9 @@ func (r *namespaceReconciler) execute(ctx context.Context, seen *situation, targ
 		})
 		defer seen.pass.whenHanging(nil)
 	}
-	r.own.begin(name)
+	r.assumed.begin(name)
 	defer func() {
-		if r.own.note(name, written, seen.versions, r.now()) {
+		if r.assumed.note(name, written, seen.versions, r.now()) {
 			seen.again = time.Nanosecond // another client wrote meanwhile
 		}
 	}()
@@ -129,7 +129,7 @@ func (r *namespaceReconciler) remember(namespace string, steps plan.Plan, writte
 		switch _, was := altered[name]; {
 		case was:
 		case written[i].Operation == plan.Update && written[i].Harmless:
-			r.contention.futile(namespace, steps.Step(name), rival, written[i].Found, now)
+			r.contention.futile(namespace, steps.Step(name), competitor, written[i].Found, now)
 		default:
 			r.contention.lasted(namespace, name)
 		}
@@ -203,7 +203,7 @@ func (r *namespaceReconciler) settled(seen *situation, record ledger.Record) led
 	left := seen.left
 	rivals := slices.Sorted(func(yield func(string) bool) {
 		for name, why := range left {
-			if why == rival && !yield(name) {
+			if why == competitor && !yield(name) {
 				return
 			}
 		}

@@ -391,7 +391,7 @@ func TestRelease(t *testing.T) {
 			baseline: enforcing().Mode(v1alpha1.ModeAudit).Obj(), wantLeft: all,
 			want: ledger.Record{
 				Baseline: "default", NamespaceUID: "shop", State: ledger.Held, Reason: v1alpha1.ReasonBaselineInAudit, Selecting: selecting,
-				Rehearsed: []ledger.Rehearsed{{Baseline: "default", Effect: ledger.Leave}},
+				Previewed: []ledger.Previewed{{Baseline: "default", Effect: ledger.Leave}},
 			},
 		},
 	}
@@ -497,11 +497,11 @@ func TestProtectionIsTakenAwayOnlyIfTheAPIServerConfirmsIt(t *testing.T) {
 				s := newSite(t, enforcing().Obj())
 				s.reconcile()
 				baselines := append([]*v1alpha1.ClusterNetworkBaseline{less}, test.beside...)
-				s.views.reader = believing{s.api, baselines}
+				s.snapshots.reader = believing{s.api, baselines}
 				if confirmed {
 					s.live.api = believing{s.live.api, baselines}
 				}
-				s.views.invalidate()
+				s.snapshots.invalidate()
 				got := s.reconcile()
 				if want := test.want; confirmed && !slices.Equal(got.writes, want) || !confirmed && len(got.writes) > 0 {
 					t.Errorf("confirmed %t: writes %v, want %v if so, else none", confirmed, got.writes, want)
@@ -566,9 +566,9 @@ func TestWhatTheCacheDoesNotShowYetIsNotWrittenTwice(t *testing.T) {
 	s.cache = compacting{lag}
 	s.reconcile()
 
-	s.clock = noon.Add(ownWritesTrust / 2)
+	s.clock = noon.Add(assumedFor / 2)
 	got := s.reconcile()
-	if len(got.writes) > 0 || got.record.State != ledger.Synced || got.again != ownWritesTrust/2 {
+	if len(got.writes) > 0 || got.record.State != ledger.Synced || got.again != assumedFor/2 {
 		t.Errorf("before the watch reports it: writes %v, %s, again in %s; want none, synced and to look again", got.writes, got.record.State, got.again)
 	}
 	// A watch that reports nothing for so long is not relied on: the policies are read from the API
@@ -577,8 +577,8 @@ func TestWhatTheCacheDoesNotShowYetIsNotWrittenTwice(t *testing.T) {
 		if missing != "" {
 			s.delete(missing)
 		}
-		s.clock = s.clock.Add(2 * ownWritesTrust)
-		if got = s.reconcile(); len(got.writes) > 1 || (len(got.writes) == 1) != (missing != "") || got.again != ownWritesTrust {
+		s.clock = s.clock.Add(2 * assumedFor)
+		if got = s.reconcile(); len(got.writes) > 1 || (len(got.writes) == 1) != (missing != "") || got.again != assumedFor {
 			t.Errorf("with %q missing behind a silent watch: writes %v, again in %s", missing, got.writes, got.again)
 		}
 	}
@@ -650,10 +650,10 @@ func TestWhichNamespacesGetTheirPoliciesSideBySide(t *testing.T) {
 		want      bool
 	}{
 		"one that was just created":               {want: true},
-		"one of nearly ten seconds":               {age: youngNamespace - time.Millisecond, want: true},
-		"one of ten seconds, which may hold pods": {age: youngNamespace},
+		"one of nearly ten seconds":               {age: gracePeriod - time.Millisecond, want: true},
+		"one of ten seconds, which may hold pods": {age: gracePeriod},
 		"an old one": {age: time.Hour},
-		"one from the near future of a fast clock": {age: -youngNamespace + time.Millisecond, want: true},
+		"one from the near future of a fast clock": {age: -gracePeriod + time.Millisecond, want: true},
 		"one from the far future of a wrong clock": {age: -time.Hour},
 		"a young one with a policy of ours":        {inventory: one},
 	}
@@ -663,7 +663,7 @@ func TestWhichNamespacesGetTheirPoliciesSideBySide(t *testing.T) {
 			r := &namespaceReconciler{now: func() time.Time { return noon }}
 			seen := &situation{namespace: namespaceMetadata(), inventory: test.inventory}
 			seen.namespace.CreationTimestamp = metav1.NewTime(noon.Add(-test.age))
-			if got := r.sideBySide(seen); got != test.want {
+			if got := r.parallel(seen); got != test.want {
 				t.Errorf("got %t, want %t", got, test.want)
 			}
 		})

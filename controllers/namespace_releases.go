@@ -75,7 +75,7 @@ func (r *namespaceReconciler) stays(seen *situation, decision governance.Decisio
 // environment.
 func (r *namespaceReconciler) leaving(seen *situation, decision governance.Decision) time.Duration {
 	byLabel := slices.ContainsFunc(decision.Unselected, func(owner string) bool {
-		baseline := seen.view.Candidate(owner).Baseline
+		baseline := seen.snapshot.Candidate(owner).Baseline
 		if !seen.known { // after a restart: an edit that the status does not reflect yet is the cause
 			return baseline.Status.ObservedGeneration == baseline.Generation
 		}
@@ -99,7 +99,7 @@ func (r *namespaceReconciler) leaving(seen *situation, decision governance.Decis
 func (r *namespaceReconciler) left(seen *situation, decision governance.Decision, wait time.Duration) outcome {
 	record := seen.previous
 	if !seen.known {
-		baseline := seen.view.Candidate(decision.Unselected[0]).Baseline
+		baseline := seen.snapshot.Candidate(decision.Unselected[0]).Baseline
 		record = ledger.Record{
 			Baseline: baseline.Name, UID: baseline.UID, Generation: baseline.Generation, NamespaceUID: seen.namespace.UID,
 			State: ledger.Pending, Since: r.now(), Reason: v1alpha1.ReasonLeaving,

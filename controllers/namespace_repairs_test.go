@@ -166,7 +166,7 @@ func TestAnotherClientsWriteDuringOurWritingIsLookedAtAtOnce(t *testing.T) {
 				if n.Name == v1alpha1.DefaultDenyName && test.foreign != "" {
 					object := written(dns)
 					object.ResourceVersion = test.foreign
-					if !s.own.shown(object) {
+					if !s.assumed.shown(object) {
 						t.Error("it starts another reconcile while this one is still writing")
 					}
 				}

@@ -72,8 +72,8 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 	cached := compacting{s.api}
 	s.namespaceReconciler = &namespaceReconciler{
 		cache: cached, live: liveReader{api: asked{s.api, s}, operatorNamespace: "netbaseline-system"},
-		executor: apply.Executor{Writer: s.api, Live: s.api}, ledger: book, views: &views{reader: cached, operatorNamespace: "netbaseline-system"},
-		lanes: newLanes(), contention: newContention(), own: newOwnWrites(), events: &announcer{recorder: s.recorder}, metrics: meters,
+		executor: apply.Executor{Writer: s.api, Live: s.api}, ledger: book, snapshots: &snapshots{reader: cached, operatorNamespace: "netbaseline-system"},
+		lanes: newLanes(), contention: newContention(), assumed: newAssumedWrites(), events: &eventWriter{recorder: s.recorder}, metrics: meters,
 		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
 		now:     func() time.Time { return s.clock },
 	}
@@ -170,7 +170,7 @@ func (s *site) watch() {
 	list := &networkingv1.NetworkPolicyList{}
 	s.directly(func() error { return s.api.List(s.t.Context(), list) })
 	for i := range list.Items {
-		s.own.shown(&list.Items[i])
+		s.assumed.shown(&list.Items[i])
 	}
 }
 

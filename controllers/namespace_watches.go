@@ -109,17 +109,17 @@ func (r *namespaceReconciler) policyHandler() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
 			// Policies that exist at the start are reconciled with their namespaces.
-			if echo := r.own.shown(e.Object); !echo && !e.IsInInitialList {
+			if echo := r.assumed.shown(e.Object); !echo && !e.IsInInitialList {
 				enqueue(e.Object, q)
 			}
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			if echo := r.own.shown(e.ObjectNew); !echo && e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion() {
+			if echo := r.assumed.shown(e.ObjectNew); !echo && e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion() {
 				enqueue(e.ObjectNew, q)
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-			if echo := r.own.deleted(e.Object); !echo {
+			if echo := r.assumed.deleted(e.Object); !echo {
 				enqueue(e.Object, q)
 			}
 		},
@@ -161,7 +161,7 @@ func present(baseline client.Object) ledger.Observation {
 // fanOut enqueues every namespace at low priority, so that a new one does not wait behind them. Before the first round there is
 // nothing to do: every namespace is in the queue already.
 func (r *namespaceReconciler) fanOut(ctx context.Context, observed ledger.Observation, q queue) {
-	r.views.invalidate()
+	r.snapshots.invalidate()
 	if r.ledger.Round() == 0 {
 		r.ledger.Observe(observed)
 		return

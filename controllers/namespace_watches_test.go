@@ -153,7 +153,7 @@ func watcher(t *testing.T, namespaces ...string) *namespaceReconciler {
 	}
 	cached := reader.Build()
 	return &namespaceReconciler{
-		cache: cached, ledger: ledger.New(func(string) {}), views: &views{reader: cached}, own: newOwnWrites(),
+		cache: cached, ledger: ledger.New(func(string) {}), snapshots: &snapshots{reader: cached}, assumed: newAssumedWrites(),
 		lanes: newLanes(), contention: newContention(), now: func() time.Time { return noon },
 	}
 }
@@ -220,7 +220,7 @@ func TestAChangedBaselineSendsEveryNamespaceBehindTheNewOnes(t *testing.T) {
 			t.Parallel()
 			r, q := watcher(t, "a", "b", "c"), newQueue(t)
 			r.ledger.Begin(nil, noon, present(before))
-			if _, err := r.views.current(t.Context()); err != nil {
+			if _, err := r.snapshots.current(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			test.send(t, r.baselineHandler(), q)
@@ -240,8 +240,8 @@ func TestAChangedBaselineSendsEveryNamespaceBehindTheNewOnes(t *testing.T) {
 			if summary := r.ledger.Summarize("default"); summary.Awaited != 3 || summary.Round != 2 || summary.Observed != test.want {
 				t.Errorf("round %d awaits %d and is about %+v; want round 2, 3 and %+v", summary.Round, summary.Awaited, summary.Observed, test.want)
 			}
-			if r.views.view != nil {
-				t.Error("the view from before is still in use")
+			if r.snapshots.snapshot != nil {
+				t.Error("the snapshot from before is still in use")
 			}
 		})
 	}
@@ -379,8 +379,8 @@ func TestAnOwnWriteStartsNoReconcile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, q := watcher(t), newQueue(t)
-			r.own.begin("shop")
-			r.own.note("shop", []apply.Written{{Operation: test.operation, Object: object}}, nil, noon)
+			r.assumed.begin("shop")
+			r.assumed.note("shop", []apply.Written{{Operation: test.operation, Object: object}}, nil, noon)
 			test.send(t, r.policyHandler(), q)
 			q.Add(requestFor("marker"))
 			want := []string{"marker"}

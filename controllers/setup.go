@@ -53,16 +53,16 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	live := liveReader{api: mgr.GetAPIReader(), operatorNamespace: options.OperatorNamespace}
-	events := &announcer{recorder: mgr.GetEventRecorder("netbaseline")}
+	events := &eventWriter{recorder: mgr.GetEventRecorder("netbaseline")}
 	namespaces := &namespaceReconciler{
 		cache:      mgr.GetCache(),
 		live:       live,
 		executor:   apply.Executor{Writer: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		ledger:     book,
-		views:      &views{reader: mgr.GetCache(), operatorNamespace: options.OperatorNamespace},
+		snapshots:  &snapshots{reader: mgr.GetCache(), operatorNamespace: options.OperatorNamespace},
 		lanes:      newLanes(),
 		contention: newContention(),
-		own:        newOwnWrites(),
+		assumed:    newAssumedWrites(),
 		events:     events,
 		metrics:    meters,
 		retries:    workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),

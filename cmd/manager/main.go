@@ -16,7 +16,7 @@ import (
 	controllermetrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/netbaseline/netbaseline/controllers"
-	"github.com/netbaseline/netbaseline/internal/fence"
+	"github.com/netbaseline/netbaseline/internal/leaderfence"
 	"github.com/netbaseline/netbaseline/internal/metricsserver"
 )
 
@@ -92,7 +92,7 @@ func run(o *options) error {
 	config.UserAgent = userAgent
 	config.DisableCompression = true // within a cluster, compressing watch traffic costs more than sending it
 	if o.leaderElect {               // a leader that fails to renew its lease for so long ends, and must not write after that
-		config.Wrap(fence.New(o.operatorNamespace, leaseName, o.renewDeadline).Wrap)
+		config.Wrap(leaderfence.New(o.operatorNamespace, leaseName, o.renewDeadline).Wrap)
 	}
 	mgr, err := ctrl.NewManager(config, o.manager())
 	if err != nil {

@@ -75,38 +75,38 @@ func byPrecedence(a, b *Candidate) int {
 	)
 }
 
-// View is a snapshot of all baselines.
-type View struct {
+// Snapshot is a snapshot of all baselines.
+type Snapshot struct {
 	candidates []*Candidate // by precedence
 	byName     map[string]*Candidate
 	protected  sets.Set[string]
-	rehearsals []Rehearsal
+	previews   []Preview
 }
 
-// NewView takes all baselines of the cluster and the operator's own namespace.
-func NewView(candidates []*Candidate, operatorNamespace string) *View {
-	view := assemble(candidates, operatorNamespace)
-	view.rehearse(operatorNamespace)
-	return view
+// NewSnapshot takes all baselines of the cluster and the operator's own namespace.
+func NewSnapshot(candidates []*Candidate, operatorNamespace string) *Snapshot {
+	snapshot := assemble(candidates, operatorNamespace)
+	snapshot.previewsOf(operatorNamespace)
+	return snapshot
 }
 
-func assemble(candidates []*Candidate, operatorNamespace string) *View {
-	view := &View{
+func assemble(candidates []*Candidate, operatorNamespace string) *Snapshot {
+	snapshot := &Snapshot{
 		candidates: slices.SortedFunc(slices.Values(candidates), byPrecedence),
 		byName:     make(map[string]*Candidate, len(candidates)),
 		protected:  sets.New(metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease", operatorNamespace),
 	}
 	for _, candidate := range candidates {
-		view.byName[candidate.Baseline.Name] = candidate
-		view.protectDNS(candidate)
+		snapshot.byName[candidate.Baseline.Name] = candidate
+		snapshot.protectDNS(candidate)
 	}
-	return view
+	return snapshot
 }
 
 // protectDNS protects the namespaces that the DNS peers of an enforcing, accepted baseline name:
 // isolating one would cut off DNS for the whole cluster. A baseline in Audit protects none, because
 // it must not change anything either.
-func (v *View) protectDNS(candidate *Candidate) {
+func (v *Snapshot) protectDNS(candidate *Candidate) {
 	dns := candidate.Baseline.Spec.DNS
 	if dns.Source != v1alpha1.DNSSourceStatic || !candidate.Accepted() || candidate.Baseline.Spec.Mode != v1alpha1.ModeEnforce {
 		return
@@ -119,7 +119,7 @@ func (v *View) protectDNS(candidate *Candidate) {
 }
 
 // Protected reports whether no baseline may ever govern the namespace of this name.
-func (v *View) Protected(namespace string) bool { return v.protected.Has(namespace) }
+func (v *Snapshot) Protected(namespace string) bool { return v.protected.Has(namespace) }
 
 // Candidate returns the baseline of this name, nil if there is none.
-func (v *View) Candidate(name string) *Candidate { return v.byName[name] }
+func (v *Snapshot) Candidate(name string) *Candidate { return v.byName[name] }

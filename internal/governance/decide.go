@@ -52,7 +52,7 @@ type Subject struct {
 
 // Evidence describes what was read from the API server itself, bypassing every cache.
 type Evidence struct {
-	// Live means that the view and the subject were read live; without it, nothing is ever released.
+	// Live means that the snapshot and the subject were read live; without it, nothing is ever released.
 	Live bool
 	// CRDTerminating means that our CustomResourceDefinition is being deleted.
 	CRDTerminating bool
@@ -78,16 +78,16 @@ type Decision struct {
 }
 
 // Decide decides about one namespace.
-func Decide(view *View, subject Subject, evidence Evidence) Decision {
-	decision := view.decide(subject, evidence)
-	decision.Selecting = view.selecting(subject.Namespace)
+func Decide(snapshot *Snapshot, subject Subject, evidence Evidence) Decision {
+	decision := snapshot.decide(subject, evidence)
+	decision.Selecting = snapshot.selecting(subject.Namespace)
 	if decision.Action == Hold && subject.Terminating {
 		decision = Decision{Action: Ignore} // its policies go with the namespace: there is nothing to hold or to report
 	}
 	return decision
 }
 
-func (v *View) decide(subject Subject, evidence Evidence) Decision {
+func (v *Snapshot) decide(subject Subject, evidence Evidence) Decision {
 	if governor := v.governor(subject); governor != nil {
 		return v.handOver(governor, subject, evidence)
 	}
@@ -105,7 +105,7 @@ func (v *View) decide(subject Subject, evidence Evidence) Decision {
 }
 
 // handOver decides about a namespace that a baseline would govern.
-func (v *View) handOver(governor *Candidate, subject Subject, evidence Evidence) Decision {
+func (v *Snapshot) handOver(governor *Candidate, subject Subject, evidence Evidence) Decision {
 	claims := v.claims(slices.DeleteFunc(slices.Clone(subject.Owners), func(name string) bool {
 		owner := v.byName[name] // one of lower precedence need not yield
 		return owner == governor || owner != nil && byPrecedence(governor, owner) < 0
@@ -122,12 +122,12 @@ func (v *View) handOver(governor *Candidate, subject Subject, evidence Evidence)
 }
 
 // release decides about policies in a namespace that no baseline governs.
-func (v *View) release(subject Subject, evidence Evidence) Decision {
+func (v *Snapshot) release(subject Subject, evidence Evidence) Decision {
 	if evidence.CRDTerminating {
 		return holdForCRD(subject)
 	}
-	if doubt := v.doubt(subject); doubt != nil {
-		return hold(subject.Owners, nil, *doubt)
+	if undecided := v.undecided(subject); undecided != nil {
+		return hold(subject.Owners, nil, *undecided)
 	}
 	claims := v.claims(subject.Owners, subject)
 	switch {
@@ -144,7 +144,7 @@ func holdForCRD(subject Subject) Decision {
 }
 
 // governor returns the baseline of highest precedence that may write policies in a namespace, nil if none may.
-func (v *View) governor(subject Subject) *Candidate {
+func (v *Snapshot) governor(subject Subject) *Candidate {
 	for _, candidate := range v.candidates {
 		if v.stand(candidate, subject).standing == governs {
 			return candidate
@@ -154,7 +154,7 @@ func (v *View) governor(subject Subject) *Candidate {
 }
 
 // selecting returns the names of the accepted baselines that select a namespace.
-func (v *View) selecting(namespace policy.Namespace) []string {
+func (v *Snapshot) selecting(namespace policy.Namespace) []string {
 	if v.Protected(namespace.Name) {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (v *View) selecting(namespace policy.Namespace) []string {
 // adopted returns the owners of the policies in a namespace that no baseline governs. A policy that
 // has lost its label counts as made for the baselines that select the namespace and are being
 // deleted: otherwise it would never be cleaned up.
-func (v *View) adopted(subject Subject) []string {
+func (v *Snapshot) adopted(subject Subject) []string {
 	if !subject.Orphaned {
 		return subject.Owners
 	}
@@ -184,7 +184,7 @@ func (v *View) adopted(subject Subject) []string {
 }
 
 // removesFrom reports whether a baseline that selects the namespace is being deleted, and its policies with it.
-func (v *View) removesFrom(namespace policy.Namespace) bool {
+func (v *Snapshot) removesFrom(namespace policy.Namespace) bool {
 	return slices.ContainsFunc(v.candidates, func(candidate *Candidate) bool {
 		return candidate.removesOnDeletion() && candidate.selects(namespace)
 	})
@@ -203,7 +203,7 @@ type claims struct {
 type claim struct{ reason, message string }
 
 // claims determines the standing of owners of the policies in a namespace.
-func (v *View) claims(owners []string, subject Subject) claims {
+func (v *Snapshot) claims(owners []string, subject Subject) claims {
 	var c claims
 	for _, name := range owners {
 		answer := v.standOf(name, subject)
@@ -223,9 +223,9 @@ func (v *View) claims(owners []string, subject Subject) claims {
 	return c
 }
 
-// doubt returns why a baseline that selects a namespace and is meant to enforce cannot govern it,
+// undecided returns why a baseline that selects a namespace and is meant to enforce cannot govern it,
 // nil if there is no such baseline. While there is one, nothing is released.
-func (v *View) doubt(subject Subject) *claim {
+func (v *Snapshot) undecided(subject Subject) *claim {
 	if v.Protected(subject.Name) {
 		return nil
 	}

@@ -15,14 +15,14 @@ func BenchmarkDecide(b *testing.B) {
 			d.baselines = append(d.baselines, enforcing(fmt.Sprintf("b%02d", i)).Priority(1).Selecting("team", fmt.Sprint(i)))
 		}
 		d.baselines = append(d.baselines, enforcing("default"))
-		view, subject := d.view(), named("shop", "default")
-		if got := governance.Decide(view, subject, governance.Evidence{}); got.Action != governance.Enforce || got.Governor.Baseline.Name != "default" {
+		snapshot, subject := d.snapshot(), named("shop", "default")
+		if got := governance.Decide(snapshot, subject, governance.Evidence{}); got.Action != governance.Enforce || got.Governor.Baseline.Name != "default" {
 			b.Fatalf("got %+v: this would measure something else", answerOf(got))
 		}
 		b.Run(fmt.Sprintf("baselines=%d", size), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				governance.Decide(view, subject, governance.Evidence{})
+				governance.Decide(snapshot, subject, governance.Evidence{})
 			}
 		})
 	}

@@ -61,12 +61,12 @@ func orphaned(owners ...string) governance.Subject {
 	return governance.Subject{Owners: owners, Orphaned: true}
 }
 
-func (d decision) view() *governance.View {
+func (d decision) snapshot() *governance.Snapshot {
 	var candidates []*governance.Candidate
 	for _, b := range d.baselines {
 		candidates = append(candidates, governance.NewCandidate(b.Obj()))
 	}
-	return governance.NewView(candidates, operatorNamespace)
+	return governance.NewSnapshot(candidates, operatorNamespace)
 }
 
 func (d decision) decide(evidence governance.Evidence) governance.Decision {
@@ -74,7 +74,7 @@ func (d decision) decide(evidence governance.Evidence) governance.Decision {
 	if subject.Name == "" {
 		subject.Name = "shop"
 	}
-	return governance.Decide(d.view(), subject, evidence)
+	return governance.Decide(d.snapshot(), subject, evidence)
 }
 
 func answerOf(d governance.Decision) answer {
@@ -97,10 +97,10 @@ func (d decision) check(t *testing.T) {
 	// Absence, doubt and a stale cache all end here: what was not read live removes nothing.
 	cached := d.decide(governance.Evidence{CRDTerminating: d.evidence.CRDTerminating})
 	if cached.Action == governance.Release {
-		t.Error("a cached view releases")
+		t.Error("a cached snapshot releases")
 	}
 	if got.Action == governance.Release && cached.Action != governance.Confirm {
-		t.Errorf("what a live view releases, a cached view does not send back to be confirmed but answers %s", cached.Action)
+		t.Errorf("what a live snapshot releases, a cached snapshot does not send back to be confirmed but answers %s", cached.Action)
 	}
 }
 
@@ -124,10 +124,10 @@ func TestWhoGoverns(t *testing.T) {
 	run(t, map[string]decision{
 		"none, without baselines": {want: answer{Action: governance.Ignore}},
 		"the only baseline":       {baselines: baselines(enforcing("a")), want: enforce("a", "a")},
-		"the only baseline, also by a cached view": {
+		"the only baseline, also by a cached snapshot": {
 			baselines: baselines(enforcing("a")), evidence: governance.Evidence{}, want: enforce("a", "a"),
 		},
-		"the only baseline, also by a live view": {baselines: baselines(enforcing("a")), evidence: live, want: enforce("a", "a")},
+		"the only baseline, also by a live snapshot": {baselines: baselines(enforcing("a")), evidence: live, want: enforce("a", "a")},
 		"the highest priority": {
 			baselines: baselines(enforcing("a").Priority(1), enforcing("b").Priority(1000), enforcing("c").Priority(999)),
 			want:      enforce("b", "b", "c", "a"),
@@ -280,19 +280,19 @@ func TestProtectedNamespacesAreNeverGoverned(t *testing.T) {
 
 func TestProtectedAndCandidateOfAView(t *testing.T) {
 	t.Parallel()
-	view := decision{baselines: baselines(enforcing("a").DNSPeers(builder.DNSPods("dns")))}.view()
+	snapshot := decision{baselines: baselines(enforcing("a").DNSPeers(builder.DNSPods("dns")))}.snapshot()
 	for _, namespace := range []string{"kube-system", "kube-public", "kube-node-lease", operatorNamespace, "dns"} {
-		if !view.Protected(namespace) {
+		if !snapshot.Protected(namespace) {
 			t.Errorf("%s is not protected", namespace)
 		}
 	}
-	if view.Protected("shop") {
+	if snapshot.Protected("shop") {
 		t.Error("shop is protected")
 	}
-	if candidate := view.Candidate("a"); candidate == nil || candidate.Baseline.Name != "a" {
+	if candidate := snapshot.Candidate("a"); candidate == nil || candidate.Baseline.Name != "a" {
 		t.Errorf("Candidate(a) is %v", candidate)
 	}
-	if candidate := view.Candidate("b"); candidate != nil {
+	if candidate := snapshot.Candidate("b"); candidate != nil {
 		t.Errorf("Candidate(b) is %v, want nil", candidate)
 	}
 }

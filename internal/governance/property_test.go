@@ -213,12 +213,12 @@ func selects(object *v1alpha1.ClusterNetworkBaseline, subject governance.Subject
 	return err != nil || selector.Matches(labels.Set(subject.Labels))
 }
 
-func viewOf(objects []*v1alpha1.ClusterNetworkBaseline) *governance.View {
+func viewOf(objects []*v1alpha1.ClusterNetworkBaseline) *governance.Snapshot {
 	var candidates []*governance.Candidate
 	for _, object := range objects {
 		candidates = append(candidates, governance.NewCandidate(object))
 	}
-	return governance.NewView(candidates, operatorNamespace)
+	return governance.NewSnapshot(candidates, operatorNamespace)
 }
 
 // randomState draws from few values, so that everything meets everything often.

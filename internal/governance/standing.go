@@ -28,7 +28,7 @@ type answer struct {
 }
 
 // standOf returns the standing of the baseline of this name.
-func (v *View) standOf(name string, subject Subject) answer {
+func (v *Snapshot) standOf(name string, subject Subject) answer {
 	if candidate := v.byName[name]; candidate != nil {
 		return v.stand(candidate, subject)
 	}
@@ -40,7 +40,7 @@ func (v *View) standOf(name string, subject Subject) answer {
 
 // stand returns the standing of a baseline. A missing baseline, a rejected spec and Audit release
 // nothing: each may be the result of a mistake, a rollback or a restored backup.
-func (v *View) stand(candidate *Candidate, subject Subject) answer {
+func (v *Snapshot) stand(candidate *Candidate, subject Subject) answer {
 	name := candidate.Baseline.Name
 	switch {
 	case candidate.removesOnDeletion():
@@ -63,7 +63,7 @@ func (v *View) stand(candidate *Candidate, subject Subject) answer {
 	return answer{standing: governs}
 }
 
-func (v *View) givenUp(subject Subject, unselected bool) answer {
+func (v *Snapshot) givenUp(subject Subject, unselected bool) answer {
 	if subject.Terminating {
 		return answer{claim: claim{v1alpha1.ReasonUnconfirmed, "the namespace is being deleted and its pods may still run, so the policies stay"}}
 	}

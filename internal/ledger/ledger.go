@@ -62,13 +62,13 @@ type Record struct {
 	LeavingSince time.Time
 	// Selecting names the baselines that select the namespace, whether they govern it or not.
 	Selecting []string
-	// Rehearsed lists what baselines in Audit would do here if they enforced, without those that
+	// Previewed lists what baselines in Audit would do here if they enforced, without those that
 	// would do nothing.
-	Rehearsed []Rehearsed
+	Previewed []Previewed
 }
 
-// Rehearsed is what a baseline in Audit would do in a namespace.
-type Rehearsed struct {
+// Previewed is what a baseline in Audit would do in a namespace.
+type Previewed struct {
 	Baseline string
 	Effect   Effect
 }
@@ -347,8 +347,8 @@ func (l *Ledger) add(namespace string, record *Record, sign int32) {
 	if record.State == Failed {
 		l.failed[record.Reason] += int(sign)
 	}
-	for _, rehearsed := range record.Rehearsed {
-		l.sum(rehearsed.Baseline).addEffect(rehearsed.Effect, sign)
+	for _, previewed := range record.Previewed {
+		l.sum(previewed.Baseline).addEffect(previewed.Effect, sign)
 	}
 }
 
@@ -356,8 +356,8 @@ func (l *Ledger) add(namespace string, record *Record, sign int32) {
 func (r Record) concerned() []string {
 	names := append(slices.Clone(r.Selecting), r.Baseline)
 	names = append(names, r.AlsoHeld...)
-	for _, rehearsed := range r.Rehearsed {
-		names = append(names, rehearsed.Baseline)
+	for _, previewed := range r.Previewed {
+		names = append(names, previewed.Baseline)
 	}
 	return names
 }
@@ -413,5 +413,5 @@ func (l *Ledger) notifyAll() {
 
 func equal(a, b Record) bool {
 	return a.SameTarget(b) && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Contested == b.Contested &&
-		a.Since.Equal(b.Since) && a.LeavingSince.Equal(b.LeavingSince) && slices.Equal(a.AlsoHeld, b.AlsoHeld) && slices.Equal(a.Selecting, b.Selecting) && slices.Equal(a.Rehearsed, b.Rehearsed)
+		a.Since.Equal(b.Since) && a.LeavingSince.Equal(b.LeavingSince) && slices.Equal(a.AlsoHeld, b.AlsoHeld) && slices.Equal(a.Selecting, b.Selecting) && slices.Equal(a.Previewed, b.Previewed)
 }

@@ -218,8 +218,8 @@ func TestWhoIsNotified(t *testing.T) {
 		change(&record)
 		return record
 	}
-	rehearsed := func(effect ledger.Effect) ledger.Record {
-		return changed(func(r *ledger.Record) { r.Rehearsed = []ledger.Rehearsed{{Baseline: "next", Effect: effect}} })
+	previewed := func(effect ledger.Effect) ledger.Record {
+		return changed(func(r *ledger.Record) { r.Previewed = []ledger.Previewed{{Baseline: "next", Effect: effect}} })
 	}
 
 	tests := map[string]struct {
@@ -236,8 +236,8 @@ func TestWhoIsNotified(t *testing.T) {
 		"old and new, when the governor changes":               {before: []ledger.Record{synced("default")}, after: synced("other"), want: []string{"default", "other"}},
 		"the old one, when it is no longer governed":           {before: []ledger.Record{synced("default")}, after: ledger.Record{}, want: []string{"default"}},
 		"one that selected it, when it no longer does":         {before: []ledger.Record{overridden}, after: synced("high"), want: []string{"high", "low"}},
-		"one in Audit, of what it would do":                    {before: []ledger.Record{synced("default")}, after: rehearsed(ledger.Change), want: []string{"default", "next"}},
-		"one in Audit, when it would do something else":        {before: []ledger.Record{rehearsed(ledger.Change)}, after: rehearsed(ledger.Leave), want: []string{"default", "next"}},
+		"one in Audit, of what it would do":                    {before: []ledger.Record{synced("default")}, after: previewed(ledger.Change), want: []string{"default", "next"}},
+		"one in Audit, when it would do something else":        {before: []ledger.Record{previewed(ledger.Change)}, after: previewed(ledger.Leave), want: []string{"default", "next"}},
 		"after a change of state":                              {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.State = ledger.Failed }), want: []string{"default"}},
 		"after a change of environment":                        {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.Environment = "staging" }), want: []string{"default"}},
 		"after a change of generation":                         {before: []ledger.Record{synced("default")}, after: changed(func(r *ledger.Record) { r.Generation++ }), want: []string{"default"}},
@@ -280,8 +280,8 @@ func ofRecord(record ledger.Record) []string {
 	}
 	names = append(names, record.Selecting...)
 	names = append(names, record.AlsoHeld...)
-	for _, rehearsed := range record.Rehearsed {
-		names = append(names, rehearsed.Baseline)
+	for _, previewed := range record.Previewed {
+		names = append(names, previewed.Baseline)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

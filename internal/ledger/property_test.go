@@ -83,9 +83,9 @@ func (m *model) summarize(baseline string) ledger.Summary {
 				summary.Counts.Overridden++
 			}
 		}
-		for _, rehearsed := range record.Rehearsed {
-			if rehearsed.Baseline == baseline {
-				m.audit(&summary.Audit, rehearsed.Effect)
+		for _, previewed := range record.Previewed {
+			if previewed.Baseline == baseline {
+				m.audit(&summary.Audit, previewed.Effect)
 			}
 		}
 		if record.State == ledger.Held && (record.Baseline == baseline || slices.Contains(record.AlsoHeld, baseline)) {
@@ -214,7 +214,7 @@ func someOf(random *rand.Rand, items []string) []string {
 func randomRecord(random *rand.Rand, now time.Time) ledger.Record {
 	record := ledger.Record{Selecting: someOf(random, someBaselines)}
 	for _, baseline := range someOf(random, someBaselines) {
-		record.Rehearsed = append(record.Rehearsed, ledger.Rehearsed{Baseline: baseline, Effect: oneOf(random, someEffects)})
+		record.Previewed = append(record.Previewed, ledger.Previewed{Baseline: baseline, Effect: oneOf(random, someEffects)})
 	}
 	state := oneOf(random, []ledger.State{ledger.Unmanaged, ledger.Synced, ledger.Synced, ledger.Pending, ledger.Failed, ledger.Held, ledger.Held, ledger.Releasing})
 	if state == ledger.Unmanaged {

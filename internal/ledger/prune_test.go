@@ -56,8 +56,8 @@ func TestNothingIsKeptForBaselinesThatNoRecordNames(t *testing.T) {
 		},
 		"a namespace that a baseline in Audit would let go of": {
 			act: func(l *Ledger) {
-				l.Record("shop", 0, Record{Rehearsed: []Rehearsed{{"kept", Remove}, {"gone", Remove}}})
-				l.Record("shop", 0, Record{Rehearsed: []Rehearsed{{"kept", Remove}}})
+				l.Record("shop", 0, Record{Previewed: []Previewed{{"kept", Remove}, {"gone", Remove}}})
+				l.Record("shop", 0, Record{Previewed: []Previewed{{"kept", Remove}}})
 			},
 			want: []string{"kept"},
 		},

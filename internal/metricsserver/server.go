@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/netbaseline/netbaseline/internal/metricsguard"
+	"github.com/netbaseline/netbaseline/internal/metricsauth"
 )
 
 const (
@@ -61,7 +61,7 @@ func AddTo(ctx context.Context, mgr manager.Manager, options Options) error {
 	handler := promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{})
 	var secret *tls.Config
 	if options.Secure {
-		guard, err := metricsguard.ForConfig(mgr.GetConfig(), mgr.GetHTTPClient())
+		guard, err := metricsauth.ForConfig(mgr.GetConfig(), mgr.GetHTTPClient())
 		if err != nil {
 			return err
 		}

@@ -52,14 +52,14 @@ type state map[string]*networkingv1.NetworkPolicy
 // scenario is a namespace, its desired policies, and the owners whose policies are to be removed
 // from it.
 type scenario struct {
-	start      state
-	desired    []policy.Desired
-	sideBySide bool
-	owners     []string
+	start    state
+	desired  []policy.Desired
+	parallel bool
+	owners   []string
 }
 
 func newScenario(c *choices.Source) scenario {
-	s := scenario{start: state{}, sideBySide: c.OneIn(3)}
+	s := scenario{start: state{}, parallel: c.OneIn(3)}
 	s.desired = policy.Render(drawBaseline(c, "default"), drawNamespace(c))
 	before := [][]policy.Desired{
 		s.desired,
@@ -165,7 +165,7 @@ func damage(c *choices.Source, object *networkingv1.NetworkPolicy) {
 }
 
 func (s *scenario) plan(now state) plan.Plan {
-	return plan.Converge("shop", s.desired, s.inventory(now), s.sideBySide)
+	return plan.Converge("shop", s.desired, s.inventory(now), s.parallel)
 }
 
 func (s *scenario) inventory(now state) plan.Inventory {
@@ -318,10 +318,10 @@ func (s *scenario) checkState(t *testing.T, done []plan.Step, now, end state) {
 			}
 		}
 	}
-	if !s.sideBySide {
+	if !s.parallel {
 		s.checkDNS(t, done, now, end)
 	}
-	if done[len(done)-1].Name == deny && !s.sideBySide && reflect.DeepEqual(s.target(), end) {
+	if done[len(done)-1].Name == deny && !s.parallel && reflect.DeepEqual(s.target(), end) {
 		s.checkComplete(t, now)
 	}
 	s.checkResumed(t, done, now)

@@ -58,9 +58,9 @@ func TestWhatWaitsForTheDNSPolicy(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, sideBySide := range []bool{false, true} {
+			for _, parallel := range []bool{false, true} {
 				got := map[string]string{}
-				for _, stage := range plan.Converge("shop", test.desired, test.inventory, sideBySide) {
+				for _, stage := range plan.Converge("shop", test.desired, test.inventory, parallel) {
 					for _, step := range stage {
 						if step.Needs != "" {
 							got[step.Name] = step.Needs
@@ -68,7 +68,7 @@ func TestWhatWaitsForTheDNSPolicy(t *testing.T) {
 					}
 				}
 				if diff := cmp.Diff(test.want, got); diff != "" {
-					t.Errorf("in parallel %t (-want +got):\n%s", sideBySide, diff)
+					t.Errorf("in parallel %t (-want +got):\n%s", parallel, diff)
 				}
 			}
 		})

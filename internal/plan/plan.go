@@ -227,7 +227,7 @@ func allows(object *networkingv1.NetworkPolicy) bool {
 //
 // A policy is written whatever the result of the other writes, with one exception: if nothing
 // isolates egress yet, policies that isolate it wait for the DNS policy.
-func Converge(namespace string, desired []policy.Desired, inventory Inventory, sideBySide bool) Plan {
+func Converge(namespace string, desired []policy.Desired, inventory Inventory, parallel bool) Plan {
 	var writes []Step
 	var unwanted Stage
 	needs := needed(desired, inventory)
@@ -251,7 +251,7 @@ func Converge(namespace string, desired []policy.Desired, inventory Inventory, s
 		}
 		writes = append(writes, step)
 	}
-	return stages(writes, unwanted, sideBySide)
+	return stages(writes, unwanted, parallel)
 }
 
 // operation returns the operation that brings a found policy to the desired state; "" for none.
@@ -295,10 +295,10 @@ func Remove(namespace string, owners []string, inventory Inventory) Plan {
 	return stages(nil, removals, false)
 }
 
-func stages(writes []Step, removals Stage, sideBySide bool) Plan {
+func stages(writes []Step, removals Stage, parallel bool) Plan {
 	var plan Plan
 	switch {
-	case sideBySide && len(writes) > 0:
+	case parallel && len(writes) > 0:
 		plan = append(plan, writes)
 	default:
 		for _, write := range writes {

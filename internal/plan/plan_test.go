@@ -74,16 +74,16 @@ func TestConverge(t *testing.T) {
 	foreign := func(o *plan.Observed) { o.Owner, o.MetadataIntact, o.Ours = "", false, false }
 
 	tests := map[string]struct {
-		desired    []policy.Desired
-		inventory  plan.Inventory
-		sideBySide bool
-		want       []string
+		desired   []policy.Desired
+		inventory plan.Inventory
+		parallel  bool
+		want      []string
 	}{
 		"nothing there: one after the other, DNS first and default-deny last": {
 			desired: all, want: []string{"create " + dns, "create " + isolation, "create " + deny},
 		},
 		"nothing there, in a namespace that can hold no running pods: in parallel": {
-			desired: all, sideBySide: true, want: []string{"create " + dns + ", create " + isolation + ", create " + deny},
+			desired: all, parallel: true, want: []string{"create " + dns + ", create " + isolation + ", create " + deny},
 		},
 		"nothing there, and the policies given in another order: written in ours": {
 			desired: []policy.Desired{all[2], all[0], all[1]}, want: []string{"create " + dns, "create " + isolation, "create " + deny},
@@ -135,7 +135,7 @@ func TestConverge(t *testing.T) {
 			inventory: converged(all), want: []string{"update " + deny, "delete " + isolation, "delete " + dns},
 		},
 		"also in a namespace without running pods removals come last": {
-			desired: desired(builder.Baseline("default").WithoutDNS()), inventory: without(converged(all), deny), sideBySide: true,
+			desired: desired(builder.Baseline("default").WithoutDNS()), inventory: without(converged(all), deny), parallel: true,
 			want: []string{"create " + deny, "delete " + dns},
 		},
 		"one that is no longer wanted goes also when another baseline made it": {
@@ -157,7 +157,7 @@ func TestConverge(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(test.want, outline(plan.Converge("shop", test.desired, test.inventory, test.sideBySide))); diff != "" {
+			if diff := cmp.Diff(test.want, outline(plan.Converge("shop", test.desired, test.inventory, test.parallel))); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})

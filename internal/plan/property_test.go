@@ -25,17 +25,17 @@ func TestEveryPlanConvergesAndThenStops(t *testing.T) {
 	planned := 0
 	for range 3_000 {
 		want, before := randomDesired(random), randomInventory(random)
-		sideBySide := random.IntN(2) == 0
+		parallel := random.IntN(2) == 0
 		got := maps.Clone(before)
-		first := plan.Converge("shop", want, got, sideBySide)
+		first := plan.Converge("shop", want, got, parallel)
 		planned += first.Len()
 		carryOut(random, first, got, random.IntN(first.Len()+1)) // a crash after so many writes
-		carryOut(random, plan.Converge("shop", want, got, sideBySide), got, 3)
+		carryOut(random, plan.Converge("shop", want, got, parallel), got, 3)
 
 		if reached := contents(got); !maps.Equal(target(want, before), reached) {
 			t.Fatalf("seed %d: from %v with %v (-want +got):\n%s", seed, before, outline(first), cmp.Diff(target(want, before), reached))
 		}
-		if again := plan.Converge("shop", want, got, sideBySide); again.Len() != 0 {
+		if again := plan.Converge("shop", want, got, parallel); again.Len() != 0 {
 			t.Fatalf("seed %d: the converged state still has a plan: %v", seed, outline(again))
 		}
 	}

@@ -45,7 +45,7 @@ mutate "default-deny before DNS" internal/policy/policy.go \
 	's/\{v1alpha1\.AllowDNSName, (v1alpha1\.EnvironmentIsolationName), v1alpha1\.DefaultDenyName\}/{v1alpha1.DefaultDenyName, $1, v1alpha1.AllowDNSName}/' \
 	./internal/plan '^TestFromNothingDNSStandsBeforeAnythingIsolates$'
 mutate "delete-and-create on hand-over" internal/plan/plan.go \
-	's/(differs\(desired\[i\], found\):\n)[^\n]*\n/$1\t\t\twrites = append(writes, Step{Operation: Delete, Namespace: namespace, Name: name, Found: found})\n\t\t\tstep.Operation = Create\n/' \
+	's/(case differs\(desired, found\):\n\t\treturn )Update/$1Create/' \
 	./internal/plan '^TestConverge$'
 mutate "treating absence as release" internal/governance/standing.go \
 	's/return answer\{claim: (claim\{\s*v1alpha1\.ReasonBaselineAbsent)/return answer{standing: yields, claim: $1/' \
@@ -66,10 +66,10 @@ mutate "a stripped label that counts as harmless" internal/apply/apply.go \
 	's/Harmless: harmless && found\.Owner == [^\n]*,\n/Harmless: harmless,\n/' \
 	./internal/apply '^TestWhetherWhatWasReplacedWasHarmless$'
 mutate "a hand-over without the word of the owner" internal/governance/decide.go \
-	's/case governor != nil && len\(claims\.kept\) > 0:/case false \&\& governor != nil:/' \
+	's/case len\(claims\.kept\) > 0:\n(\t\treturn hold\(claims\.kept, governor)/case false:\n$1/' \
 	./internal/governance '^TestWhoMayTakeOverFromWhom$'
 mutate "a hand-over by what a cache says of the owner" internal/governance/decide.go \
-	's/case governor != nil && len\(claims\.yielding\) > 0 && !evidence\.Live:/case false \&\& governor != nil:/' \
+	's/case len\(claims\.yielding\) > 0 && !evidence\.Live:/case false:/' \
 	./internal/governance '^TestWhoMayTakeOverFromWhom$'
 mutate "a baseline that loses what it owns with its finalizer" internal/governance/standing.go \
 	's/(FinalizerInPlace\(\)) && !slices\.Contains\(subject\.Owners, name\)/$1 \&\& !slices.Contains([]string(nil), name)/' \
@@ -78,7 +78,7 @@ mutate "closing that opens the other direction, in the plan" internal/plan/plan.
 	's/!step\.loosens\(\) && \(/step.Operation != Delete \&\& (/' \
 	./internal/plan '^TestClosingTakesNothingAwayAndOpensNothing$'
 mutate "closing that opens the other direction, in the write" internal/apply/apply.go \
-	's/\(!e\.Confirmed \|\| step\.OnlyToClose\) && opens/!e.Confirmed \&\& opens/' \
+	's/\(!e\.Confirmed \|\| step\.OnlyToClose\) && step\.Loosens/!e.Confirmed \&\& step.Loosens/' \
 	./internal/apply '^TestWhatIsOnlyToBeClosed$'
 mutate "a baseline in Audit that protects what it names for DNS" internal/governance/candidate.go \
 	's/!candidate\.Accepted\(\) \|\| candidate\.Baseline\.Spec\.Mode != v1alpha1\.ModeEnforce \{/!candidate.Accepted() {/' \
@@ -90,7 +90,7 @@ mutate "isolation that does not wait for DNS" internal/plan/plan.go \
 	's/step\.Needs = needs/step.Needs = ""/' \
 	./internal/plan '^TestWhatWaitsForTheDNSPolicy$'
 mutate "a terminating policy that counts as protection" internal/plan/plan.go \
-	's/case i >= 0 && found\.Terminating:\n[^\n]*/case i >= 0 \&\& found.Terminating:\n\t\t\tcontinue/' \
+	's/(case found\.Terminating:\n\t\treturn )Recreate/$1""/' \
 	./internal/plan '^TestConverge$'
 mutate "a network plugin that loses its finalizer" internal/apply/apply.go \
 	's/return !policy\.IsPluginFinalizer\(finalizer\)/return true/' \
@@ -126,14 +126,23 @@ mutate "a filtered watch without bookmarks" controllers/informer.go \
 	's/event\.Type == watch\.Bookmark \|\| //' \
 	./controllers '^TestOfAWatchOnlyOurNamesBookmarksAndErrorsPass$'
 mutate "a stripped label taken for a harmless rival" controllers/contention.go \
-	's/\|\| !futility\.about\(step\) \|\| !alike\(step\.Found, futility\.found\)/|| !futility.about(step)/' \
+	's/\|\| !futility\.about\(step\) \|\| !sameState\(step\.Found, futility\.found\)/|| !futility.about(step)/' \
 	./controllers '^TestOnlyWhatIsKnownToBeFutileIsLeft$'
 mutate "a hanging namespace keeps its place" controllers/lanes.go \
 	's/l\.vacate\(p\.lane\)\n\tp\.lane = hangingLaneKind\n\tl\.in\[hangingLaneKind\]\+\+/_ = l.giveWay/' \
 	./controllers '^TestWhatHangsMakesRoomForTheHealthy$'
 mutate "owners by a label that tenants write" controllers/namespace_controller.go \
-	's/if s\.previous\.Governed\(\) \&\& /if false \&\& s.previous.Governed() \&\& /' \
+	's/remembered \&\& len\(owners\) > 0/false \&\& remembered \&\& len(owners) > 0/' \
 	./controllers '^TestWhoseANamespaceIsTheLedgerSays$'
+mutate "whose a held namespace is, by a label that tenants write" controllers/namespace_controller.go \
+	's/ \|\| s\.previous\.State == ledger\.Held \&\& len\(s\.inventory\) > 0//' \
+	./controllers '^TestWhoseANamespaceIsTheLedgerSays$'
+mutate "egress that waits for DNS although it was isolated" controllers/namespace_outcomes.go \
+	's/step\.Needs = ""/_ = step/' \
+	./controllers '^TestEgressWaitsForDNSOnlyWhereItWasOpen$'
+mutate "a refused write that is tried twice" internal/apply/apply.go \
+	's/if !passed\(err\) \{/if err == nil {/' \
+	./internal/apply '^TestABlindUpdateThatIsRefusedIsNotTriedAgain$'
 mutate "a remote question at every change" controllers/inquiry.go \
 	's/if wait := i\.next\.Sub\(now\); wait > 0 \{/if wait := i.next.Sub(now); wait > time.Hour {/' \
 	./controllers '^TestAQuestionIsAskedAtMostOnceASecond$'

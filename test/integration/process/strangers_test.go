@@ -32,7 +32,7 @@ const (
 )
 
 // Strangers can reach the port of the metrics as everyone can. They get a little of the operator's memory, and of the API server no more
-// than the pace of internal/metricsguard; namespaces are protected meanwhile.
+// than the pace of internal/metricsauth; namespaces are protected meanwhile.
 func TestStrangersAtTheMetricsPort(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(30 * time.Second)

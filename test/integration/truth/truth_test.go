@@ -199,7 +199,7 @@ func TestCasesAreWellMade(t *testing.T) {
 func rendered(c truth.Case) reachability.World {
 	baseline := c.Baseline.DeepCopy()
 	baseline.Finalizers = []string{v1alpha1.CleanupFinalizer}
-	view := governance.NewView([]*governance.Candidate{governance.NewCandidate(baseline)}, "netbaseline-system")
+	view := governance.NewSnapshot([]*governance.Candidate{governance.NewCandidate(baseline)}, "netbaseline-system")
 	world := reachability.World{Namespaces: maps.Clone(c.Namespaces), Policies: slices.Clone(c.TenantPolicies)}
 	world.Namespaces[metav1.NamespaceSystem] = nil
 	for name, labels := range world.Namespaces {

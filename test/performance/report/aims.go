@@ -106,7 +106,7 @@ func (r *Result) restart() Verdict {
 	if !ok {
 		return verdict
 	}
-	writes, behind := p.ownWrites(), p.ReadySeconds-p.SyncedSeconds
+	writes, behind := p.assumedWrites(), p.ReadySeconds-p.SyncedSeconds
 	verdict.Got = fmt.Sprintf("%d writes, ready %s after it (%s after the start)", writes, secondsOf(behind), secondsOf(p.ReadySeconds))
 	verdict.Judged, verdict.Reached = true, writes == 0 && behind <= restartAim
 	return verdict

@@ -49,7 +49,7 @@ func figures() []figure {
 		figure{"of its last RSS, heap and stacks", Idle, "", func(p *Phase) (float64, bool) { return float64(p.AnonymousRSS), p.AnonymousRSS > 0 }, mebibytes},
 		figure{"restart: caches filled", Restart, "", func(p *Phase) (float64, bool) { return p.SyncedSeconds, true }, secondsOf},
 		figure{"restart: every namespace looked at", Restart, "", func(p *Phase) (float64, bool) { return p.ReadySeconds, true }, secondsOf},
-		figure{"restart: writes, but for leader election", Restart, "", ownWrites, whole},
+		figure{"restart: writes, but for leader election", Restart, "", assumedWrites, whole},
 		figure{"peak RSS after the restart", Restart, "", peak, mebibytes},
 	)
 }
@@ -84,8 +84,8 @@ func meanwhile(p *Phase) (float64, bool) {
 	return p.Meanwhile.P99, p.Meanwhile.Count > 0
 }
 
-func ownWrites(p *Phase) (float64, bool) {
-	return float64(p.ownWrites()), true
+func assumedWrites(p *Phase) (float64, bool) {
+	return float64(p.assumedWrites()), true
 }
 
 func perNamespace(count func(*Phase) int) func(*Phase) (float64, bool) {

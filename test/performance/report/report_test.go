@@ -68,7 +68,7 @@ func TestWhatIsNoWriteOfItsOwn(t *testing.T) {
 	phase := Phase{Requests: map[string]int{
 		"create tokenreviews": 1, "create subjectaccessreviews": 1, "update leases": 4, "create events": 1, "get networkpolicies": 3, "watch namespaces": 1,
 	}}
-	if got := phase.ownWrites(); got != 0 {
+	if got := phase.assumedWrites(); got != 0 {
 		t.Errorf("got %d own writes", got)
 	}
 }

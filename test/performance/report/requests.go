@@ -39,14 +39,14 @@ const (
 	leaderEventsResource = "events"
 )
 
-// ownWrites counts the writes that are not leader election's.
-func (p *Phase) ownWrites() int {
+// assumedWrites counts the writes that are not leader election's.
+func (p *Phase) assumedWrites() int {
 	return p.writes("") - p.writes(leasesResource) - p.writes(leaderEventsResource)
 }
 
 // otherWrites counts those that are neither of a policy nor of a status.
 func (p *Phase) otherWrites() int {
-	return p.ownWrites() - p.writes(policiesResource) - p.writes(statusResource)
+	return p.assumedWrites() - p.writes(policiesResource) - p.writes(statusResource)
 }
 
 // unasked counts the requests that are neither watches nor of the lease.

@@ -1,4 +1,4 @@
-package metricsguard
+package metricsauth
 
 import "golang.org/x/time/rate"
 

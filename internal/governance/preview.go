@@ -6,33 +6,33 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// Rehearsal decides as if one baseline that is in Audit, and no other, were switched to Enforce.
-type Rehearsal struct {
+// Preview decides as if one baseline that is in Audit, and no other, were switched to Enforce.
+type Preview struct {
 	// Baseline is the name of the one in Audit.
 	Baseline string
 
-	view *View
+	snapshot *Snapshot
 }
 
 // Decide decides about one namespace. The decision must never be carried out.
-func (r Rehearsal) Decide(subject Subject) Decision { return Decide(r.view, subject, Evidence{}) }
+func (r Preview) Decide(subject Subject) Decision { return Decide(r.snapshot, subject, Evidence{}) }
 
-// Rehearsals returns one for each baseline that is in Audit and can be carried out, by precedence.
-func (v *View) Rehearsals() []Rehearsal { return v.rehearsals }
+// Previews returns one for each baseline that is in Audit and can be carried out, by precedence.
+func (v *Snapshot) Previews() []Preview { return v.previews }
 
-// Rehearsed reports whether the baseline is in Audit and could be switched to Enforce as it is.
-func (c *Candidate) Rehearsed() bool {
+// Previewed reports whether the baseline is in Audit and could be switched to Enforce as it is.
+func (c *Candidate) Previewed() bool {
 	return c.Baseline.Spec.Mode == v1alpha1.ModeAudit && !c.Deleting() && c.Accepted()
 }
 
-func (v *View) rehearse(operatorNamespace string) {
+func (v *Snapshot) previewsOf(operatorNamespace string) {
 	for i, candidate := range v.candidates {
-		if !candidate.Rehearsed() {
+		if !candidate.Previewed() {
 			continue
 		}
 		cast := slices.Clone(v.candidates)
 		cast[i] = candidate.enforcing()
-		v.rehearsals = append(v.rehearsals, Rehearsal{Baseline: candidate.Baseline.Name, view: assemble(cast, operatorNamespace)})
+		v.previews = append(v.previews, Preview{Baseline: candidate.Baseline.Name, snapshot: assemble(cast, operatorNamespace)})
 	}
 }
 

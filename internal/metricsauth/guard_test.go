@@ -1,4 +1,4 @@
-package metricsguard_test
+package metricsauth_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 
-	"github.com/netbaseline/netbaseline/internal/metricsguard"
+	"github.com/netbaseline/netbaseline/internal/metricsauth"
 )
 
 // cluster answers reviews: it knows one token, and whether its owner may. client-go's fake would answer one at a time.
@@ -69,7 +69,7 @@ func (c accessReviews) Create(
 }
 
 func (c *cluster) guarded() http.Handler {
-	guard := metricsguard.New(tokenReviews{cluster: c}, accessReviews{cluster: c})
+	guard := metricsauth.New(tokenReviews{cluster: c}, accessReviews{cluster: c})
 	return guard.Protect(logr.Discard(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { c.requests.Add(1) }))
 }
 

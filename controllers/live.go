@@ -28,13 +28,13 @@ type liveReader struct {
 
 // evidence returns the data for a decision to release a namespace. If any read fails, there is no
 // evidence.
-func (l *liveReader) evidence(ctx context.Context, name string) (*governance.View, *metav1.PartialObjectMetadata, plan.Inventory, governance.Evidence, error) {
+func (l *liveReader) evidence(ctx context.Context, name string) (*governance.Snapshot, *metav1.PartialObjectMetadata, plan.Inventory, governance.Evidence, error) {
 	var none governance.Evidence
 	namespace := namespaceMetadata()
 	if err := l.api.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
 		return nil, nil, nil, none, fmt.Errorf("read namespace: %w", err)
 	}
-	view, err := readView(ctx, l.api, l.operatorNamespace)
+	snapshot, err := readView(ctx, l.api, l.operatorNamespace)
 	if err != nil {
 		return nil, nil, nil, none, err
 	}
@@ -46,7 +46,7 @@ func (l *liveReader) evidence(ctx context.Context, name string) (*governance.Vie
 	if err != nil {
 		return nil, nil, nil, none, err
 	}
-	return view, namespace, inventory, governance.Evidence{Live: true, CRDTerminating: terminating}, nil
+	return snapshot, namespace, inventory, governance.Evidence{Live: true, CRDTerminating: terminating}, nil
 }
 
 // inventory reads, without any filter, the policies under claimed names in a namespace. It reads

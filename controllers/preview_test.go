@@ -13,13 +13,13 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
-// A baseline in Audit is rehearsed together with another one that enforces, or has enforced, in the
+// A baseline in Audit is previewed together with another one that enforces, or has enforced, in the
 // namespace shop.
 func TestWhatABaselineInAuditIsSaidToDo(t *testing.T) {
 	t.Parallel()
 	audit := func() *builder.BaselineBuilder { return enforcing().Mode(v1alpha1.ModeAudit) }
-	would := func(effect ledger.Effect) []ledger.Rehearsed {
-		return []ledger.Rehearsed{{Baseline: "default", Effect: effect}}
+	would := func(effect ledger.Effect) []ledger.Previewed {
+		return []ledger.Previewed{{Baseline: "default", Effect: effect}}
 	}
 	open := func(p *networkingv1.NetworkPolicy) { letIn(p) }
 
@@ -28,7 +28,7 @@ func TestWhatABaselineInAuditIsSaidToDo(t *testing.T) {
 		others   []client.Object
 		there    []string // the policies of an earlier Enforce that are still there
 		change   func(*networkingv1.NetworkPolicy)
-		want     []ledger.Rehearsed
+		want     []ledger.Previewed
 	}{
 		"create where nothing is":               {baseline: audit().Obj(), want: would(ledger.Create)},
 		"leave what is right":                   {baseline: audit().Obj(), there: policy.Names, want: would(ledger.Leave)},
@@ -56,7 +56,7 @@ func TestWhatABaselineInAuditIsSaidToDo(t *testing.T) {
 				objects = append(objects, object)
 			}
 			s := newSite(t, objects...)
-			if diff := cmp.Diff(test.want, s.reconcile().record.Rehearsed); diff != "" {
+			if diff := cmp.Diff(test.want, s.reconcile().record.Previewed); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})

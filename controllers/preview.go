@@ -8,18 +8,18 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
-// rehearse returns what each baseline in Audit would do in the namespace if it enforced. It uses
+// previewsOf returns what each baseline in Audit would do in the namespace if it enforced. It uses
 // only data that the reconcile has anyway: counting costs no request.
-func rehearse(seen *situation) []ledger.Rehearsed {
-	rehearsals := seen.view.Rehearsals()
-	if len(rehearsals) == 0 || seen.terminating() {
+func previewsOf(seen *situation) []ledger.Previewed {
+	previews := seen.snapshot.Previews()
+	if len(previews) == 0 || seen.terminating() {
 		return nil
 	}
-	var all []ledger.Rehearsed
+	var all []ledger.Previewed
 	subject := seen.subject()
-	for _, rehearsal := range rehearsals {
-		if effect := effectOf(rehearsal, subject, seen.inventory); effect != "" {
-			all = append(all, ledger.Rehearsed{Baseline: rehearsal.Baseline, Effect: effect})
+	for _, preview := range previews {
+		if effect := effectOf(preview, subject, seen.inventory); effect != "" {
+			all = append(all, ledger.Previewed{Baseline: preview.Baseline, Effect: effect})
 		}
 	}
 	return all
@@ -27,13 +27,13 @@ func rehearse(seen *situation) []ledger.Rehearsed {
 
 // effectOf returns what one baseline would do in a namespace; "" if another baseline, or none,
 // governs it.
-func effectOf(rehearsal governance.Rehearsal, subject governance.Subject, inventory plan.Inventory) ledger.Effect {
-	decision := rehearsal.Decide(subject)
+func effectOf(preview governance.Preview, subject governance.Subject, inventory plan.Inventory) ledger.Effect {
+	decision := preview.Decide(subject)
 	switch {
-	case decision.Action == governance.Confirm && decision.Governor == nil && slices.Contains(decision.Owners, rehearsal.Baseline):
+	case decision.Action == governance.Confirm && decision.Governor == nil && slices.Contains(decision.Owners, preview.Baseline):
 		return ledger.Remove
 	case decision.Action != governance.Enforce && decision.Action != governance.Confirm,
-		decision.Governor == nil || decision.Governor.Baseline.Name != rehearsal.Baseline:
+		decision.Governor == nil || decision.Governor.Baseline.Name != preview.Baseline:
 		return ""
 	}
 	steps := plan.Converge(subject.Name, decision.Governor.Desired(decision.Governor.Environment(subject.Labels)), inventory, false)

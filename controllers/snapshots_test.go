@@ -46,14 +46,14 @@ func TestAViewIsPreparedOnceForEachChange(t *testing.T) {
 	t.Parallel()
 	r := &registry{}
 	r.add("first")
-	v := &views{reader: r, operatorNamespace: "netbaseline-system"}
+	v := &snapshots{reader: r, operatorNamespace: "netbaseline-system"}
 	for range 5 {
-		view, err := v.current(t.Context())
+		snapshot, err := v.current(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if view.Candidate("first") == nil || view.Candidate("second") != nil || !view.Protected("netbaseline-system") || view.Protected("shop") {
-			t.Fatal("this is not the view of the baselines that there are")
+		if snapshot.Candidate("first") == nil || snapshot.Candidate("second") != nil || !snapshot.Protected("netbaseline-system") || snapshot.Protected("shop") {
+			t.Fatal("this is not the snapshot of the baselines that there are")
 		}
 	}
 	if got := r.reads.Load(); got != 1 {
@@ -61,16 +61,16 @@ func TestAViewIsPreparedOnceForEachChange(t *testing.T) {
 	}
 
 	r.add("second")
-	if view, _ := v.current(t.Context()); view.Candidate("second") != nil {
+	if snapshot, _ := v.current(t.Context()); snapshot.Candidate("second") != nil {
 		t.Error("rebuilt without having been invalidated: this test shows nothing")
 	}
 	v.invalidate()
 	for range 5 {
-		view, err := v.current(t.Context())
+		snapshot, err := v.current(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if view.Candidate("second") == nil {
+		if snapshot.Candidate("second") == nil {
 			t.Fatal("the change is not seen")
 		}
 	}
@@ -83,21 +83,21 @@ func TestAViewIsPreparedOnceForEachChange(t *testing.T) {
 func TestAViewReadDuringAChangeIsNotKept(t *testing.T) {
 	t.Parallel()
 	r := &registry{}
-	v := &views{reader: r}
+	v := &snapshots{reader: r}
 	r.whileReading = func() {
 		r.whileReading = nil
 		r.add("late")
 		v.invalidate()
 	}
-	view, err := v.current(t.Context())
+	snapshot, err := v.current(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if view.Candidate("late") != nil {
+	if snapshot.Candidate("late") != nil {
 		t.Fatal("the list was taken after the change: this test shows nothing")
 	}
-	if view, err = v.current(t.Context()); err != nil || view.Candidate("late") == nil {
-		t.Errorf("the view from before the change was kept (error %v)", err)
+	if snapshot, err = v.current(t.Context()); err != nil || snapshot.Candidate("late") == nil {
+		t.Errorf("the snapshot from before the change was kept (error %v)", err)
 	}
 }
 
@@ -105,20 +105,20 @@ func TestAViewThatCouldNotBeReadIsNotKept(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("no informer")
 	r := &registry{err: cause}
-	v := &views{reader: r}
-	if view, err := v.current(t.Context()); !errors.Is(err, cause) || view != nil {
-		t.Errorf("got %v and %v, want the failure and no view: an empty one would mean that every baseline is gone", view, err)
+	v := &snapshots{reader: r}
+	if snapshot, err := v.current(t.Context()); !errors.Is(err, cause) || snapshot != nil {
+		t.Errorf("got %v and %v, want the failure and no snapshot: an empty one would mean that every baseline is gone", snapshot, err)
 	}
 	r.err = nil
-	if view, err := v.current(t.Context()); err != nil || view == nil {
-		t.Errorf("got %v and %v, want a view", view, err)
+	if snapshot, err := v.current(t.Context()); err != nil || snapshot == nil {
+		t.Errorf("got %v and %v, want a snapshot", snapshot, err)
 	}
 }
 
 func TestNoWorkerSeesAViewFromBeforeAChangeThatItWasToldOf(t *testing.T) {
 	t.Parallel()
 	r := &registry{}
-	v := &views{reader: r}
+	v := &snapshots{reader: r}
 	var workers sync.WaitGroup
 	for range 8 {
 		workers.Go(func() {
@@ -133,9 +133,9 @@ func TestNoWorkerSeesAViewFromBeforeAChangeThatItWasToldOf(t *testing.T) {
 		name := string(rune('a'+i%26)) + string(rune('a'+i/26))
 		r.add(name)
 		v.invalidate()
-		view, err := v.current(t.Context())
-		if err != nil || view.Candidate(name) == nil {
-			t.Fatalf("after its change was reported, baseline %s is not in the view (error %v)", name, err)
+		snapshot, err := v.current(t.Context())
+		if err != nil || snapshot.Candidate(name) == nil {
+			t.Fatalf("after its change was reported, baseline %s is not in the snapshot (error %v)", name, err)
 		}
 	}
 	workers.Wait()

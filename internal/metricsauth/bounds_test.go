@@ -1,4 +1,4 @@
-package metricsguard_test
+package metricsauth_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package metricsguard
+package metricsauth
 
 import (
 	"net/http"

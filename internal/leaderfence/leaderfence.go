@@ -1,8 +1,8 @@
-// Package fence blocks policy and baseline writes unless this replica surely holds the leader
+// Package leaderfence blocks policy and baseline writes unless this replica surely holds the leader
 // lease. Leader election does not guarantee this (see the package comment of
 // k8s.io/client-go/tools/leaderelection): a paused process may resume and write before it notices
 // that it lost the lease.
-package fence
+package leaderfence
 
 import (
 	"errors"

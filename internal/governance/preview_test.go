@@ -66,17 +66,17 @@ func TestWhatABaselineInAuditWouldDo(t *testing.T) {
 			var got map[string]answer
 			subject := test.subject
 			subject.Name = "shop"
-			view := test.view()
-			for _, rehearsal := range view.Rehearsals() {
+			snapshot := test.snapshot()
+			for _, preview := range snapshot.Previews() {
 				if got == nil {
 					got = map[string]answer{}
 				}
-				got[rehearsal.Baseline] = answerOf(rehearsal.Decide(subject))
+				got[preview.Baseline] = answerOf(preview.Decide(subject))
 			}
 			if diff := cmp.Diff(test.wants, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if earnest := governance.Decide(view, subject, live); earnest.Governor != nil && earnest.Governor.Baseline.Spec.Mode == v1alpha1.ModeAudit {
+			if earnest := governance.Decide(snapshot, subject, live); earnest.Governor != nil && earnest.Governor.Baseline.Spec.Mode == v1alpha1.ModeAudit {
 				t.Error("a baseline in Audit governs in earnest")
 			}
 		})
@@ -87,7 +87,7 @@ func TestARehearsalLeavesTheBaselineAlone(t *testing.T) {
 	t.Parallel()
 	baseline := auditing("a").Obj()
 	before := baseline.DeepCopy()
-	governance.NewView([]*governance.Candidate{governance.NewCandidate(baseline)}, operatorNamespace)
+	governance.NewSnapshot([]*governance.Candidate{governance.NewCandidate(baseline)}, operatorNamespace)
 	if diff := cmp.Diff(before, baseline); diff != "" {
 		t.Errorf("it is shared with the cache (-before +after):\n%s", diff)
 	}

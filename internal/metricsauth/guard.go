@@ -1,4 +1,4 @@
-// Package metricsguard authenticates and authorizes metrics requests with TokenReview and
+// Package metricsauth authenticates and authorizes metrics requests with TokenReview and
 // SubjectAccessReview. It grants no access of its own and does not depend on the handler that it
 // protects.
 //
@@ -7,7 +7,7 @@
 //
 // controller-runtime's own filter does the same with k8s.io/apiserver, and links a third of an API server into the manager: see
 // docs/decisions/2026-11-25-metrics-guard.md.
-package metricsguard
+package metricsauth
 
 import (
 	"context"

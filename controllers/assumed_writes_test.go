@@ -20,11 +20,11 @@ func version(resourceVersion string) *networkingv1.NetworkPolicy {
 
 func TestOwnWritesNeverHideWhatSomebodyElseDid(t *testing.T) {
 	t.Parallel()
-	const now, before, after = 0, ownWritesTrust - 1, ownWritesTrust
+	const now, before, after = 0, assumedFor - 1, assumedFor
 	tests := map[string]struct {
 		cachedBefore string // resource version that the cache showed when the write was planned
-		during       func(*ownWrites)
-		afterwards   func(*ownWrites)
+		during       func(*assumedWrites)
+		afterwards   func(*assumedWrites)
 		cached       string // resource version that the cache shows now
 		passed       time.Duration
 		wantTrusted  bool
@@ -34,21 +34,21 @@ func TestOwnWritesNeverHideWhatSomebodyElseDid(t *testing.T) {
 		"a write that the cache shows":                  {cached: "7"},
 		"something newer in the cache":                  {cachedBefore: "6", cached: "8"},
 		"a write that has been trusted for long enough": {passed: after},
-		"a write reported before it was noted":          {during: func(o *ownWrites) { o.shown(version("7")) }},
-		"a write whose object was gone before it was noted": {during: func(o *ownWrites) {
+		"a write reported before it was noted":          {during: func(o *assumedWrites) { o.shown(version("7")) }},
+		"a write whose object was gone before it was noted": {during: func(o *assumedWrites) {
 			o.shown(version("7"))
 			o.deleted(version("8"))
 		}},
-		"a write whose object was gone, its creation never having been reported": {during: func(o *ownWrites) { o.deleted(version("7")) }},
-		"another state reported before":                                          {during: func(o *ownWrites) { o.shown(version("6")) }, wantTrusted: true},
-		"a write reported afterwards":                                            {afterwards: func(o *ownWrites) { o.shown(version("7")) }},
-		"an object reported gone afterwards":                                     {afterwards: func(o *ownWrites) { o.deleted(version("7")) }},
-		"a namespace where a write failed":                                       {afterwards: func(o *ownWrites) { o.distrust("shop") }},
+		"a write whose object was gone, its creation never having been reported": {during: func(o *assumedWrites) { o.deleted(version("7")) }},
+		"another state reported before":                                          {during: func(o *assumedWrites) { o.shown(version("6")) }, wantTrusted: true},
+		"a write reported afterwards":                                            {afterwards: func(o *assumedWrites) { o.shown(version("7")) }},
+		"an object reported gone afterwards":                                     {afterwards: func(o *assumedWrites) { o.deleted(version("7")) }},
+		"a namespace where a write failed":                                       {afterwards: func(o *assumedWrites) { o.distrust("shop") }},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			own := newOwnWrites()
+			own := newAssumedWrites()
 			versions := map[string]string{}
 			if test.cachedBefore != "" {
 				versions[v1alpha1.DefaultDenyName] = test.cachedBefore
@@ -70,7 +70,7 @@ func TestOwnWritesNeverHideWhatSomebodyElseDid(t *testing.T) {
 			if trusted != test.wantTrusted || (again > 0) != test.wantTrusted {
 				t.Errorf("trusted %t, again in %s; want trusted %t, and a second look exactly then", trusted, again, test.wantTrusted)
 			}
-			if behind != (test.passed >= ownWritesTrust) {
+			if behind != (test.passed >= assumedFor) {
 				t.Errorf("behind is %t: a write that the watch has not shown for so long must be read live", behind)
 			}
 			if !test.wantTrusted && len(own.recent) > 0 {
@@ -88,41 +88,41 @@ func TestWhatTheWatchReportsIsAnEchoOnlyIfItIsOurs(t *testing.T) {
 	t.Parallel()
 	update := apply.Written{Operation: plan.Update, Object: version("7")}
 	removal := apply.Written{Operation: plan.Delete, Object: version("")}
-	shown := func(resourceVersion string) func(*ownWrites) bool {
-		return func(o *ownWrites) bool { return o.shown(version(resourceVersion)) }
+	shown := func(resourceVersion string) func(*assumedWrites) bool {
+		return func(o *assumedWrites) bool { return o.shown(version(resourceVersion)) }
 	}
-	gone := func(o *ownWrites) bool { return o.deleted(version("7")) }
-	anotherGone := func(o *ownWrites) bool {
+	gone := func(o *assumedWrites) bool { return o.deleted(version("7")) }
+	anotherGone := func(o *assumedWrites) bool {
 		object := version("9")
 		object.UID = "another"
 		return o.deleted(object)
 	}
 	tests := map[string]struct {
 		written    apply.Written
-		during     []func(*ownWrites) bool // reported while we write
-		wantOthers bool                    // note reports other clients
-		after      func(*ownWrites) bool
+		during     []func(*assumedWrites) bool // reported while we write
+		wantOthers bool                        // note reports other clients
+		after      func(*assumedWrites) bool
 		wantEcho   bool // for later reports
 	}{
 		"our update, afterwards":                         {written: update, after: shown("7"), wantEcho: true},
-		"our update, meanwhile":                          {written: update, during: []func(*ownWrites) bool{shown("7")}},
-		"our update, reported twice":                     {written: update, during: []func(*ownWrites) bool{shown("7")}, after: shown("7")},
+		"our update, meanwhile":                          {written: update, during: []func(*assumedWrites) bool{shown("7")}},
+		"our update, reported twice":                     {written: update, during: []func(*assumedWrites) bool{shown("7")}, after: shown("7")},
 		"another client's, afterwards":                   {written: update, after: shown("8")},
-		"another client's, meanwhile":                    {written: update, during: []func(*ownWrites) bool{shown("8")}, wantOthers: true, after: shown("7"), wantEcho: true},
-		"ours and another client's, meanwhile":           {written: update, during: []func(*ownWrites) bool{shown("7"), shown("8")}, wantOthers: true},
+		"another client's, meanwhile":                    {written: update, during: []func(*assumedWrites) bool{shown("8")}, wantOthers: true, after: shown("7"), wantEcho: true},
+		"ours and another client's, meanwhile":           {written: update, during: []func(*assumedWrites) bool{shown("7"), shown("8")}, wantOthers: true},
 		"our removal, afterwards":                        {written: removal, after: gone, wantEcho: true},
-		"our removal, meanwhile":                         {written: removal, during: []func(*ownWrites) bool{gone}},
-		"our removal, reported twice":                    {written: removal, during: []func(*ownWrites) bool{gone}, after: gone},
+		"our removal, meanwhile":                         {written: removal, during: []func(*assumedWrites) bool{gone}},
+		"our removal, reported twice":                    {written: removal, during: []func(*assumedWrites) bool{gone}, after: gone},
 		"a removal by another client, afterwards":        {written: update, after: gone},
-		"a removal by another client, meanwhile":         {written: update, during: []func(*ownWrites) bool{gone}, wantOthers: true},
+		"a removal by another client, meanwhile":         {written: update, during: []func(*assumedWrites) bool{gone}, wantOthers: true},
 		"a removal of another object under its name":     {written: removal, after: anotherGone},
-		"a removal of another object, meanwhile":         {written: removal, during: []func(*ownWrites) bool{anotherGone}, wantOthers: true, after: gone, wantEcho: true},
-		"an update of what we removed, made just before": {written: removal, during: []func(*ownWrites) bool{shown("6")}, wantOthers: true, after: gone, wantEcho: true},
+		"a removal of another object, meanwhile":         {written: removal, during: []func(*assumedWrites) bool{anotherGone}, wantOthers: true, after: gone, wantEcho: true},
+		"an update of what we removed, made just before": {written: removal, during: []func(*assumedWrites) bool{shown("6")}, wantOthers: true, after: gone, wantEcho: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			own := newOwnWrites()
+			own := newAssumedWrites()
 			own.begin("shop")
 			for _, report := range test.during {
 				if !report(own) {
@@ -137,7 +137,7 @@ func TestWhatTheWatchReportsIsAnEchoOnlyIfItIsOurs(t *testing.T) {
 					t.Errorf("taken for an echo: %t, want %t", echo, test.wantEcho)
 				}
 			}
-			own.note("other", nil, nil, noon.Add(ownWritesTrust+1))
+			own.note("other", nil, nil, noon.Add(assumedFor+1))
 			if len(own.removed)+len(own.reported) > 0 {
 				t.Errorf("still remembered are %v and %v", own.removed, own.reported)
 			}

@@ -13,17 +13,17 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// ownWritesTrust is how long a write of ours counts before the cache shows it. The watch usually
+// assumedFor is how long a write of ours counts before the cache shows it. The watch usually
 // needs a few milliseconds. It is short, because a watch that broke at just that moment would never
 // report that another client has deleted the policy since.
-const ownWritesTrust = 2 * time.Second
+const assumedFor = 2 * time.Second
 
-// ownWrites remembers recent writes that the cache does not show yet, so that nothing is written
+// assumedWrites remembers recent writes that the cache does not show yet, so that nothing is written
 // twice. It must never hide later changes by another client: a write that the watch has reported,
 // or whose object it has reported gone, is not remembered.
-type ownWrites struct {
+type assumedWrites struct {
 	mu     sync.Mutex
-	recent map[types.NamespacedName]*ownWrite
+	recent map[types.NamespacedName]*assumedWrite
 	// removed holds the UIDs of policies that were just deleted and that the watch has not reported gone yet.
 	removed map[types.UID]time.Time
 	// reported holds, for each namespace that is being written to, the resource versions and UIDs
@@ -31,20 +31,20 @@ type ownWrites struct {
 	reported map[string]sets.Set[string]
 }
 
-type ownWrite struct {
+type assumedWrite struct {
 	before   string // resource version that the cache showed when this was planned; "" for none
 	observed plan.Observed
 	at       time.Time
 }
 
-func newOwnWrites() *ownWrites {
-	return &ownWrites{
-		recent: map[types.NamespacedName]*ownWrite{}, removed: map[types.UID]time.Time{}, reported: map[string]sets.Set[string]{},
+func newAssumedWrites() *assumedWrites {
+	return &assumedWrites{
+		recent: map[types.NamespacedName]*assumedWrite{}, removed: map[types.UID]time.Time{}, reported: map[string]sets.Set[string]{},
 	}
 }
 
 // begin starts to record what the watch reports while a namespace is written to; note ends that.
-func (o *ownWrites) begin(namespace string) {
+func (o *assumedWrites) begin(namespace string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.reported[namespace] = sets.New[string]()
@@ -53,13 +53,13 @@ func (o *ownWrites) begin(namespace string) {
 // note remembers the writes since begin that the watch has not reported yet, and reports whether
 // the watch has also reported writes of other clients meanwhile. Versions are the resource versions
 // that the cache showed when the writes were planned.
-func (o *ownWrites) note(namespace string, written []apply.Written, versions map[string]string, now time.Time) (others bool) {
+func (o *assumedWrites) note(namespace string, written []apply.Written, versions map[string]string, now time.Time) (others bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	reported := o.reported[namespace]
 	delete(o.reported, namespace)
 	for uid, at := range o.removed {
-		if now.Sub(at) > ownWritesTrust {
+		if now.Sub(at) > assumedFor {
 			delete(o.removed, uid)
 		}
 	}
@@ -73,7 +73,7 @@ func (o *ownWrites) note(namespace string, written []apply.Written, versions map
 		case reported.Has(object.ResourceVersion):
 			reported.Delete(object.ResourceVersion)
 		case !reported.Has(string(object.UID)):
-			o.recent[keyOf(namespace, object.Name)] = &ownWrite{before: versions[object.Name], observed: plan.Observe(object), at: now}
+			o.recent[keyOf(namespace, object.Name)] = &assumedWrite{before: versions[object.Name], observed: plan.Observe(object), at: now}
 		}
 	}
 	return reported.Len() > 0
@@ -81,7 +81,7 @@ func (o *ownWrites) note(namespace string, written []apply.Written, versions map
 
 // noteRemoved remembers a deletion that the watch has not reported yet. If a finalizer keeps the
 // object, its removal is still to come, and is not an echo.
-func (o *ownWrites) noteRemoved(uid types.UID, reported sets.Set[string], now time.Time) {
+func (o *assumedWrites) noteRemoved(uid types.UID, reported sets.Set[string], now time.Time) {
 	switch {
 	case reported.Has(string(uid)):
 		reported.Delete(string(uid))
@@ -92,7 +92,7 @@ func (o *ownWrites) noteRemoved(uid types.UID, reported sets.Set[string], now ti
 
 // distrust drops the remembered writes of a namespace, so that only the cache counts. Removals are
 // kept: the watch reports them anyway.
-func (o *ownWrites) distrust(namespace string) {
+func (o *assumedWrites) distrust(namespace string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, name := range policy.Names {
@@ -102,14 +102,14 @@ func (o *ownWrites) distrust(namespace string) {
 
 // in returns the remembered writes of a namespace. Call it before reading the cache: in the other
 // order, a write that the cache comes to show in between would be in neither.
-func (o *ownWrites) in(namespace string) map[string]*ownWrite {
+func (o *assumedWrites) in(namespace string) map[string]*assumedWrite {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var writes map[string]*ownWrite
+	var writes map[string]*assumedWrite
 	for _, name := range policy.Names {
 		if own, ok := o.recent[keyOf(namespace, name)]; ok {
 			if writes == nil {
-				writes = map[string]*ownWrite{}
+				writes = map[string]*assumedWrite{}
 			}
 			writes[name] = own
 		}
@@ -120,9 +120,9 @@ func (o *ownWrites) in(namespace string) map[string]*ownWrite {
 // overlay adds remembered writes to an inventory from the cache that does not show them yet, and
 // returns when to look again if there were any. It also reports whether the cache is so far behind
 // that neither is reliable: then the policies must be read from the API server.
-func (o *ownWrites) overlay(namespace string, writes map[string]*ownWrite, inventory plan.Inventory, now time.Time) (again time.Duration, behind bool) {
+func (o *assumedWrites) overlay(namespace string, writes map[string]*assumedWrite, inventory plan.Inventory, now time.Time) (again time.Duration, behind bool) {
 	for name, own := range writes {
-		left := own.at.Add(ownWritesTrust).Sub(now)
+		left := own.at.Add(assumedFor).Sub(now)
 		switch {
 		case inventory[name].ResourceVersion != own.before:
 			o.forget(keyOf(namespace, name), own) // the cache has caught up, or moved on
@@ -138,17 +138,17 @@ func (o *ownWrites) overlay(namespace string, writes map[string]*ownWrite, inven
 }
 
 // renew remembers live policies that the cache shows in other versions.
-func (o *ownWrites) renew(namespace string, live plan.Inventory, versions map[string]string, now time.Time) {
+func (o *assumedWrites) renew(namespace string, live plan.Inventory, versions map[string]string, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for name, observed := range live {
 		if observed.Owner != "" && observed.ResourceVersion != versions[name] {
-			o.recent[keyOf(namespace, name)] = &ownWrite{before: versions[name], observed: observed, at: now}
+			o.recent[keyOf(namespace, name)] = &assumedWrite{before: versions[name], observed: observed, at: now}
 		}
 	}
 }
 
-func (o *ownWrites) forget(key types.NamespacedName, own *ownWrite) {
+func (o *assumedWrites) forget(key types.NamespacedName, own *assumedWrite) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.recent[key] == own {
@@ -158,7 +158,7 @@ func (o *ownWrites) forget(key types.NamespacedName, own *ownWrite) {
 
 // shown records that the watch has reported an object, and reports whether that needs no reconcile:
 // either it is our own write, or note will report it.
-func (o *ownWrites) shown(object client.Object) bool {
+func (o *assumedWrites) shown(object client.Object) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	key := client.ObjectKeyFromObject(object)
@@ -175,7 +175,7 @@ func (o *ownWrites) shown(object client.Object) bool {
 
 // deleted records that the watch has reported an object gone, and reports whether that needs no
 // reconcile.
-func (o *ownWrites) deleted(object client.Object) bool {
+func (o *assumedWrites) deleted(object client.Object) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	key := client.ObjectKeyFromObject(object)
@@ -194,7 +194,7 @@ const keptMark = "kept "
 
 // report keeps a watch report for note if the namespace is being written to, and reports whether it
 // is.
-func (o *ownWrites) report(namespace, what string) bool {
+func (o *assumedWrites) report(namespace, what string) bool {
 	reported, writing := o.reported[namespace]
 	if writing {
 		reported.Insert(what)
@@ -203,13 +203,13 @@ func (o *ownWrites) report(namespace, what string) bool {
 }
 
 // drop removes a write. A map never shrinks, so an empty one is replaced.
-func (o *ownWrites) drop(key types.NamespacedName) {
+func (o *assumedWrites) drop(key types.NamespacedName) {
 	if _, ok := o.recent[key]; !ok {
 		return
 	}
 	delete(o.recent, key)
 	if len(o.recent) == 0 {
-		o.recent = map[types.NamespacedName]*ownWrite{}
+		o.recent = map[types.NamespacedName]*assumedWrite{}
 	}
 }
 

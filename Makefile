@@ -96,6 +96,9 @@ metrics-reference: control-plane ## Generate docs/reference/metrics.md from what
 
 ##@ Tests
 
+REACTIONS := test/integration/reactions
+GINKGO := $(GO) run github.com/onsi/ginkgo/v2/ginkgo
+
 # Where the suites save what the operator has asked of the API server. Go never takes a suite that does so from its cache.
 test: export NETBASELINE_AUDIT_DIR = $(CURDIR)/bin/audit
 
@@ -103,7 +106,10 @@ test: export NETBASELINE_AUDIT_DIR = $(CURDIR)/bin/audit
 test: build control-plane $(HELM) $(PROMTOOL) ## Run every test but the fault suites, against a real control plane where one is needed.
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	@rm -rf bin/audit; mkdir -p bin/audit
-	$(GO) test $(RACE) -timeout 30m ./...
+	@# The specifications mostly wait: four processes of Ginkgo, each with a control plane of its own, run while the other suites do.
+	@$(GINKGO) -procs=4 $(subst -,--,$(RACE)) --timeout=30m --no-color ./$(REACTIONS) >bin/reactions.log 2>&1 & reactions=$$!; \
+	$(GO) test $(RACE) -timeout 30m -p 4 $$($(GO) list ./... | grep -v '/$(REACTIONS)$$') || failed=1; \
+	wait $$reactions || failed=1; cat bin/reactions.log; [ -z "$$failed" ]
 	$(GO) test -C test/fuzz ./...
 	@# Never from the cache: what it looks at is not in its module.
 	$(GO) test -C test/e2e/observability -count=1 ./...

@@ -1,4 +1,4 @@
--- What Argo CD says about a ClusterNetworkBaseline: the same as kstatus, which Flux and `kubectl`-based tools ask.
+-- The health of a ClusterNetworkBaseline in Argo CD: the same as in kstatus, which Flux and `kubectl`-based tools use.
 local hs = { status = "Progressing", message = "Waiting for the netbaseline operator" }
 
 if obj.status == nil or obj.status.conditions == nil then
@@ -13,12 +13,12 @@ if conditions.Ready ~= nil then
   hs.message = conditions.Ready.message
 end
 
--- Its policies are being removed. Nobody has to help, whatever else the status says.
+-- Its policies are being removed; no action is needed, whatever else the status reports.
 if obj.metadata.deletionTimestamp ~= nil then
   return hs
 end
 
--- The status speaks of an older spec, or of none yet.
+-- The status is of an older spec, or not written yet.
 if obj.status.observedGeneration ~= obj.metadata.generation then
   if obj.status.observedGeneration ~= -1 then
     hs.message = "Waiting for the netbaseline operator to see the latest spec"

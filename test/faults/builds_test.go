@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
-	"github.com/netbaseline/netbaseline/test/utils/harness"
 	"github.com/netbaseline/netbaseline/test/faults/witness"
+	"github.com/netbaseline/netbaseline/test/utils/harness"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 // otherBuilds are netbaselines that render the DNS policy differently, each by a change of internal/policy/dns.go.

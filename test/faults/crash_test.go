@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/faults"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 func newTransport(rules ...*faults.Rule) *faults.Transport { return faults.NewTransport(rules...) }

@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/faults/witness"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // walk takes one site with overlapping baselines of different strictness through what people do to

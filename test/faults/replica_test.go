@@ -20,9 +20,9 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 	"github.com/netbaseline/netbaseline/test/faults"
 	"github.com/netbaseline/netbaseline/test/utils/harness"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 // program builds the manager, once.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/faults"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // electing has replicas elect a leader, in a fifth of the usual time.

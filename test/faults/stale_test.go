@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 	"github.com/netbaseline/netbaseline/test/faults"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 // history is what happens to a site of which one of two API servers sees only the first part.

@@ -15,9 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
-	"github.com/netbaseline/netbaseline/test/utils/harness"
 	"github.com/netbaseline/netbaseline/test/faults/witness"
+	"github.com/netbaseline/netbaseline/test/utils/harness"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 const (

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/faults"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // interlude is a change that is undone before a manager sees it.

@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/faults"
 	"github.com/netbaseline/netbaseline/test/faults/witness"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 func watchOf(resource string) func(faults.Call) bool {

@@ -11,9 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
-	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/faults"
 	"github.com/netbaseline/netbaseline/test/faults/witness"
+	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
 // step is something that people do in a site.

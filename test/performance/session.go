@@ -12,11 +12,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/controllers"
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 	"github.com/netbaseline/netbaseline/test/performance/measure"
 	"github.com/netbaseline/netbaseline/test/performance/observer"
 	"github.com/netbaseline/netbaseline/test/performance/report"
 	"github.com/netbaseline/netbaseline/test/utils/harness"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 // session is one tool on a control plane of its own, with its own observer.

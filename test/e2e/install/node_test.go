@@ -17,8 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 	"github.com/netbaseline/netbaseline/test/utils/harness"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 // node stands in for scheduler and kubelet, which the local control plane does not have: every pod of the operator becomes a process,

@@ -19,9 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
+	"github.com/netbaseline/netbaseline/test/integration/privilege"
 	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/utils/harness"
-	"github.com/netbaseline/netbaseline/test/integration/privilege"
 )
 
 // beyond is what a verb that is granted must not reach. Requests are dry runs: the method, the path and the body.

@@ -17,9 +17,9 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
-	"github.com/netbaseline/netbaseline/test/utils/harness"
 	"github.com/netbaseline/netbaseline/test/integration/privilege"
+	"github.com/netbaseline/netbaseline/test/utils/harness"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 const (

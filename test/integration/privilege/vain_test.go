@@ -14,9 +14,9 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/netbaseline/netbaseline/test/integration/privilege"
 	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/utils/harness"
-	"github.com/netbaseline/netbaseline/test/integration/privilege"
 )
 
 func TestEveryCheckIsNeeded(t *testing.T) {

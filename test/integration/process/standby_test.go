@@ -11,9 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/utils/harness"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 // A standby watches, but reconciles nothing. What waits there must not grow with what has ever been.

@@ -6,8 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/netbaseline/netbaseline/test/utils/reachability"
 	"github.com/netbaseline/netbaseline/test/integration/truth"
+	"github.com/netbaseline/netbaseline/test/utils/reachability"
 )
 
 var _ = Describe("Over the live policies", func() {

@@ -13,9 +13,9 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/governance"
 	"github.com/netbaseline/netbaseline/internal/policy"
+	"github.com/netbaseline/netbaseline/test/integration/truth"
 	"github.com/netbaseline/netbaseline/test/utils/builder"
 	"github.com/netbaseline/netbaseline/test/utils/reachability"
-	"github.com/netbaseline/netbaseline/test/integration/truth"
 )
 
 func TestRenderedPoliciesHoldInEveryCase(t *testing.T) {

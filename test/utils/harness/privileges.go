@@ -5,8 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 	"github.com/netbaseline/netbaseline/test/integration/privilege"
+	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
 // auditDirectory is the environment variable with the directory for the saved requests of the

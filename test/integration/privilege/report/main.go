@@ -11,8 +11,8 @@ import (
 	"os/exec"
 	"slices"
 
-	"github.com/netbaseline/netbaseline/test/utils/harness"
 	"github.com/netbaseline/netbaseline/test/integration/privilege"
+	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
 func main() {

@@ -303,13 +303,14 @@ func (r *namespaceReconciler) quotaAgain() time.Duration {
 }
 
 func targetRecord(seen *situation, decision governance.Decision) ledger.Record {
-	baseline := decision.Governor.Baseline
+	baseline, environment := decision.Governor.Baseline, decision.Governor.Environment(seen.labels)
 	return ledger.Record{
 		Baseline:     baseline.Name,
 		Generation:   baseline.Generation,
 		UID:          baseline.UID,
 		NamespaceUID: seen.namespace.UID,
-		Environment:  decision.Governor.Environment(seen.labels),
+		Target:       decision.Governor.Target(environment),
+		Environment:  environment,
 		Selecting:    decision.Selecting,
 	}
 }

@@ -38,6 +38,7 @@ func TestANamespaceIsProtectedAndThenLeftAlone(t *testing.T) {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
 	want := ledger.Record{
+		Target:   policy.TargetOf(policy.RenderEnvironment(baseline, "production")),
 		Baseline: "default", Generation: 3, UID: "b", NamespaceUID: "shop", Environment: "production", State: ledger.Synced, Reached: true,
 		Selecting: []string{"default"},
 	}

@@ -288,3 +288,36 @@ func TestEgressWaitsForDNSOnlyWhereItWasOpen(t *testing.T) {
 		s.change(deny, ingressOnly)
 	}
 }
+
+// What is rendered may change without a new generation of the baseline, as when it follows the
+// cluster. That is no drift: no other client has changed anything.
+func TestAChangeOfWhatIsRenderedIsNoDrift(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.edit("default", func(b *v1alpha1.ClusterNetworkBaseline) {
+		otherPort(b)
+		b.Generation--
+	})
+	got := s.reconcile()
+	if !slices.Equal(got.writes, []string{"update " + v1alpha1.AllowDNSName}) || got.record.State != ledger.Synced {
+		t.Errorf("writes %v, it is %q", got.writes, got.record.State)
+	}
+	if repairs := s.metric("netbaseline_drift_repairs_total"); len(got.events) > 0 || repairs != 0 || s.contention.disputed("shop") {
+		t.Errorf("events %v, %v repairs, disputed %t; want none", got.events, repairs, s.contention.disputed("shop"))
+	}
+}
+
+// An edit that changes nothing in the namespace does not hide what another client does there.
+func TestDriftIsRepairedAsSuchAcrossAnEdit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, enforcing().Obj())
+	s.reconcile()
+	s.edit("default", func(b *v1alpha1.ClusterNetworkBaseline) {
+		b.Spec.ExcludedNamespaces = []v1alpha1.NamespacePattern{"ci-*"}
+	})
+	s.change(v1alpha1.DefaultDenyName, letIn)
+	if got := s.reconcile(); len(got.writes) != 1 || len(got.events) != 1 || s.metric("netbaseline_drift_repairs_total") != 1 {
+		t.Errorf("writes %v, events %v; want it repaired and reported", got.writes, got.events)
+	}
+}

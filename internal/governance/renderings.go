@@ -15,26 +15,40 @@ const maxRenderings = 64
 // namespace.
 type renderings struct {
 	mu            sync.Mutex
-	byEnvironment map[string][]policy.Desired
+	byEnvironment map[string]rendering
+}
+
+type rendering struct {
+	desired []policy.Desired
+	target  uint64
 }
 
 // Desired returns the desired policies of the baseline in namespaces of an environment, "" for
 // none. They are shared and have no namespace set: never change them. The baseline must be
 // accepted.
 func (c *Candidate) Desired(environment string) []policy.Desired {
+	return c.render(environment).desired
+}
+
+// Target identifies the desired policies of the baseline in namespaces of an environment. The
+// baseline must be accepted.
+func (c *Candidate) Target(environment string) uint64 { return c.render(environment).target }
+
+func (c *Candidate) render(environment string) rendering {
 	c.rendered.mu.Lock()
 	defer c.rendered.mu.Unlock()
-	if desired, ok := c.rendered.byEnvironment[environment]; ok {
-		return desired
+	if known, ok := c.rendered.byEnvironment[environment]; ok {
+		return known
 	}
 	desired := policy.RenderEnvironment(c.Baseline, environment)
+	rendered := rendering{desired, policy.TargetOf(desired)}
 	if c.rendered.byEnvironment == nil {
-		c.rendered.byEnvironment = map[string][]policy.Desired{}
+		c.rendered.byEnvironment = map[string]rendering{}
 	}
 	if len(c.rendered.byEnvironment) < maxRenderings {
-		c.rendered.byEnvironment[environment] = desired
+		c.rendered.byEnvironment[environment] = rendered
 	}
-	return desired
+	return rendered
 }
 
 // Environment returns the environment of a namespace with these labels under the baseline; "" for

@@ -45,16 +45,18 @@ type Record struct {
 	// NamespaceUID is that of the namespace itself: a namespace that is created again under its
 	// name has another.
 	NamespaceUID types.UID
+	// Target identifies the desired policies of a governed namespace.
+	Target uint64
 	// Environment is the namespace's environment; "" for none.
 	Environment string
 	State       State
-	// Reached means that the namespace has been Synced since it got its current target. The ledger
-	// maintains it.
-	Reached bool
 	// Reason and Message explain why the namespace is Pending, Failed, Held or Contested.
 	Reason, Message string
 	// Contested means that another client keeps changing the policies, although they are restored each time.
 	Contested bool
+	// Reached means that the namespace has been Synced since it got its current target. The ledger
+	// maintains it.
+	Reached bool
 	// Since is when the namespace became Pending; it is kept while it stays so.
 	Since time.Time
 	// LeavingSince is when the baseline was first seen to no longer select the namespace, as long
@@ -89,7 +91,7 @@ const (
 
 // SameTarget reports whether two records have the same desired policies.
 func (r Record) SameTarget(other Record) bool {
-	return r.SameGovernor(other) && r.Generation == other.Generation && r.Environment == other.Environment
+	return r.SameGovernor(other) && r.Target == other.Target
 }
 
 // SameGovernor reports whether two records are of one namespace under one baseline, whatever its
@@ -412,6 +414,11 @@ func (l *Ledger) notifyAll() {
 }
 
 func equal(a, b Record) bool {
-	return a.SameTarget(b) && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Contested == b.Contested &&
-		a.Since.Equal(b.Since) && a.LeavingSince.Equal(b.LeavingSince) && slices.Equal(a.AlsoHeld, b.AlsoHeld) && slices.Equal(a.Selecting, b.Selecting) && slices.Equal(a.Previewed, b.Previewed)
+	return a.SameTarget(b) && a.Generation == b.Generation && a.Environment == b.Environment && sameState(a, b) &&
+		slices.Equal(a.AlsoHeld, b.AlsoHeld) && slices.Equal(a.Selecting, b.Selecting) && slices.Equal(a.Previewed, b.Previewed)
+}
+
+func sameState(a, b Record) bool {
+	return a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Contested == b.Contested &&
+		a.Since.Equal(b.Since) && a.LeavingSince.Equal(b.LeavingSince)
 }

@@ -342,10 +342,11 @@ func TestWhatAskForTheSamePolicies(t *testing.T) {
 		"contested":                            {change: func(r *ledger.Record) { r.Contested, r.Since = true, noon }, want: true},
 		"selected by others too":               {change: func(r *ledger.Record) { r.Selecting = nil }, want: true},
 		"of another baseline":                  {change: func(r *ledger.Record) { r.Baseline = "other" }},
-		"of another spec":                      {change: func(r *ledger.Record) { r.Generation++ }},
+		"of a spec that desires others":        {change: func(r *ledger.Record) { r.Generation, r.Target = 3, 7 }},
+		"of a spec that desires the same":      {change: func(r *ledger.Record) { r.Generation++ }, want: true},
+		"of the same spec and other facts":     {change: func(r *ledger.Record) { r.Target++ }},
 		"of a baseline created again":          {change: func(r *ledger.Record) { r.UID = "new" }},
 		"in a namespace created again":         {change: func(r *ledger.Record) { r.NamespaceUID = "new" }},
-		"in another environment":               {change: func(r *ledger.Record) { r.Environment = "" }},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

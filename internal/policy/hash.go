@@ -2,6 +2,7 @@ package policy
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -9,6 +10,18 @@ import (
 
 // Hash is the canonical hash of a complete NetworkPolicySpec: two specs with the same hash are the same for every enforcer.
 type Hash [sha256.Size]byte
+
+// TargetOf identifies a set of desired policies: sets with the same target have the same names and
+// specs. It is short because one is kept for each namespace; a collision would only report a change
+// of a baseline as a repair.
+func TargetOf(desired []Desired) uint64 {
+	all := sha256.New()
+	for i := range desired {
+		_, _ = all.Write([]byte(desired[i].Policy.Name)) // a hash never fails
+		_, _ = all.Write(desired[i].Hash[:])
+	}
+	return binary.BigEndian.Uint64(all.Sum(nil))
+}
 
 // HashSpec hashes the whole spec, as the API server stores it. The canonical form is its protobuf encoding, which the API server itself
 // stores: keys are sorted, and the lists in which empty and absent mean the same are left out either way, while a selector that is

@@ -14,7 +14,7 @@ import (
 // The example for Flux, as it is read by Flux: no unknown fields, every reference leads to something in it, and each Kustomization waits.
 func TestTheExampleForFlux(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "gitops.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "docs", "gitops.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,13 +18,14 @@ import (
 // report that another client has deleted the policy since.
 const assumedFor = 2 * time.Second
 
-// assumedWrites remembers recent writes that the cache does not show yet, so that nothing is written
-// twice. It must never hide later changes by another client: a write that the watch has reported,
-// or whose object it has reported gone, is not remembered.
+// assumedWrites remembers recent writes that the cache does not show yet, so that nothing is
+// written twice. It must never hide later changes by another client: a write that the watch has
+// reported, or whose object it has reported gone, is not remembered.
 type assumedWrites struct {
 	mu     sync.Mutex
 	recent map[types.NamespacedName]*assumedWrite
-	// removed holds the UIDs of policies that were just deleted and that the watch has not reported gone yet.
+	// removed holds the UIDs of policies that were just deleted and that the watch has not reported
+	// gone yet.
 	removed map[types.UID]time.Time
 	// reported holds, for each namespace that is being written to, the resource versions and UIDs
 	// that the watch reports meanwhile.

@@ -14,8 +14,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/ledger"
 )
 
-// slowAfter is how long a namespace may be pending before the baseline stops being Ready: a single hiccup of the API server is
-// over by then, so Ready does not flap.
+// slowAfter is how long a namespace may be pending before the baseline stops being Ready: a single
+// hiccup of the API server is over by then, so Ready does not flap.
 const slowAfter = 60 * time.Second
 
 // conditionState is the status, reason and message of a condition.
@@ -120,8 +120,8 @@ func namespacesState(baseline *v1alpha1.ClusterNetworkBaseline, summary *ledger.
 	return conditionState{metav1.ConditionTrue, v1alpha1.ReasonSynced, syncedMessage(summary)}
 }
 
-// wasReported reports whether Ready has been decided for the current spec: then a round on behalf of
-// another baseline does not make it unknown again.
+// wasReported reports whether Ready has been decided for the current spec: then a round on behalf
+// of another baseline does not make it unknown again.
 func wasReported(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	ready := meta.FindStatusCondition(baseline.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == baseline.Generation

@@ -53,7 +53,8 @@ type futility struct {
 type cause int
 
 const (
-	// competitor: another client keeps writing this object, which allows no more than the policy does.
+	// competitor: another client keeps writing this object, which allows no more than the policy
+	// does.
 	competitor cause = iota
 	// altering: admission turns the policy into this object.
 	altering
@@ -64,7 +65,8 @@ const (
 
 func newContention() *contention { return &contention{namespaces: map[string]*contest{}} }
 
-// disturbed records another client's write to our policies, whether it was repaired or won the race.
+// disturbed records another client's write to our policies, whether it was repaired or won the
+// race.
 func (c *contention) disturbed(namespace string, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

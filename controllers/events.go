@@ -14,10 +14,10 @@ import (
 	"github.com/netbaseline/netbaseline/internal/plan"
 )
 
-// eventWriter writes events. Each refers to its object without a resource version, so that a repeated
-// one increments the count of its series instead of being stored again. The recorder treats events
-// that differ only in their text as repetitions and keeps the first text: distinct events therefore
-// differ in their action or in the related namespace.
+// eventWriter writes events. Each refers to its object without a resource version, so that a
+// repeated one increments the count of its series instead of being stored again. The recorder
+// treats events that differ only in their text as repetitions and keeps the first text: distinct
+// events therefore differ in their action or in the related namespace.
 type eventWriter struct{ recorder events.EventRecorder }
 
 func (a *eventWriter) enforced(baseline *v1alpha1.ClusterNetworkBaseline, where *ledger.Tally) {

@@ -29,7 +29,8 @@ func newMetrics(registerer prometheus.Registerer, book *ledger.Ledger) (*metrics
 		protection: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "netbaseline_namespace_protection_seconds",
 			Help: "Seconds from seeing a new namespace to its protection. Namespaces that exist at the start are not counted.",
-			// From a quiet API server (a few hundredths) to the minute after which a baseline stops being Ready.
+			// From a quiet API server (a few hundredths) to the minute after which a baseline stops
+			// being Ready.
 			Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60},
 		}),
 	}

@@ -128,7 +128,8 @@ func TestMetricsCount(t *testing.T) {
 	}
 }
 
-// A tenant chooses the names of namespaces and can forge the names of baselines; neither may become a series.
+// A tenant chooses the names of namespaces and can forge the names of baselines; neither may become
+// a series.
 func TestNoLabelTakesMoreValuesThanThereAreBaselines(t *testing.T) {
 	t.Parallel()
 	book := ledger.New(func(string) {})

@@ -40,7 +40,8 @@ func (s *site) countReads() *counted {
 	return c
 }
 
-// withPolicies returns objects and all policies of the namespace shop, as made for default and changed since.
+// withPolicies returns objects and all policies of the namespace shop, as made for default and
+// changed since.
 func withPolicies(change func(*networkingv1.NetworkPolicy), objects ...client.Object) []client.Object {
 	for _, name := range policy.Names {
 		object := written(name)

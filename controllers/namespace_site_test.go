@@ -45,7 +45,8 @@ type site struct {
 	admit  func(*networkingv1.NetworkPolicy)
 }
 
-// newSite returns a site with the namespace shop, an hour old and of production, and with these baselines and other objects.
+// newSite returns a site with the namespace shop, an hour old and of production, and with these
+// baselines and other objects.
 func newSite(t *testing.T, objects ...client.Object) *site {
 	t.Helper()
 	s := &site{t: t, clock: noon, refuse: map[string]error{}, recorder: events.NewFakeRecorder(1_000)}

@@ -30,13 +30,13 @@ const (
 	// obstacle is gone.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 60 * time.Second
-	// reconcileTimeout ends a reconcile that hangs on the API server, so that it cannot block its worker for good. A webhook may take 30
-	// seconds, and the API server gives up after 60.
+	// reconcileTimeout ends a reconcile that hangs on the API server, so that it cannot block its
+	// worker for good. A webhook may take 30 seconds, and the API server gives up after 60.
 	reconcileTimeout = 60 * time.Second
 )
 
-// controllerOptions are the same for all controllers. In particular none waits for longer than lastRetry after a failure, whatever
-// controller-runtime's default is.
+// controllerOptions are the same for all controllers. In particular none waits for longer than
+// lastRetry after a failure, whatever controller-runtime's default is.
 func controllerOptions(names controllerNames, workers int) controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: workers,
@@ -158,8 +158,8 @@ func present(baseline client.Object) ledger.Observation {
 	return ledger.Observation{Name: baseline.GetName(), Version: new(versionOf(baseline))}
 }
 
-// fanOut enqueues every namespace at low priority, so that a new one does not wait behind them. Before the first round there is
-// nothing to do: every namespace is in the queue already.
+// fanOut enqueues every namespace at low priority, so that a new one does not wait behind them.
+// Before the first round there is nothing to do: every namespace is in the queue already.
 func (r *namespaceReconciler) fanOut(ctx context.Context, observed ledger.Observation, q queue) {
 	r.snapshots.invalidate()
 	if r.ledger.Round() == 0 {

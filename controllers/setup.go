@@ -22,7 +22,8 @@ import (
 type Options struct {
 	// OperatorNamespace is the namespace that the operator runs in; it is protected. Required.
 	OperatorNamespace string
-	// Registerer is where metrics go; nil for controller-runtime's registry. A second manager in one process needs its own.
+	// Registerer is where metrics go; nil for controller-runtime's registry. A second manager in
+	// one process needs its own.
 	Registerer prometheus.Registerer
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/governance"
 )
 
-// snapshots caches the snapshot of all baselines, so that it is prepared once for each change and not once
-// for each namespace.
+// snapshots caches the snapshot of all baselines, so that it is prepared once for each change and
+// not once for each namespace.
 type snapshots struct {
 	reader            client.Reader
 	operatorNamespace string

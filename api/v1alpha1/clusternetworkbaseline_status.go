@@ -2,11 +2,13 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Bounds of the lists in a status, so that the object stays small however many namespaces there are.
+// Bounds of the lists in a status, so that the object stays small however many namespaces there
+// are.
 const (
 	// MaxStatusEnvironments is how many environments a status lists, the largest first.
 	MaxStatusEnvironments = 20
-	// MaxStatusFailures is how many namespaces that need attention a status names, the most urgent first.
+	// MaxStatusFailures is how many namespaces that need attention a status names, the most urgent
+	// first.
 	MaxStatusFailures = 10
 	// MaxFailureMessage is the length of a failure's message, in bytes.
 	MaxFailureMessage = 256
@@ -115,8 +117,8 @@ type NamespaceCounts struct {
 	Unlabeled int32 `json:"unlabeled"`
 }
 
-// AuditCounts counts namespaces by what Enforce would do in them. Create, change and leave add up to the namespaces that the
-// baseline would govern.
+// AuditCounts counts namespaces by what Enforce would do in them. Create, change and leave add up
+// to the namespaces that the baseline would govern.
 type AuditCounts struct {
 	// create is how many namespaces have none of our policies and would get them.
 	// +optional

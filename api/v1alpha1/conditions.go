@@ -6,7 +6,8 @@ const (
 	ConditionAccepted = "Accepted"
 	// ConditionSynced is True when every governed namespace has exactly its policies.
 	ConditionSynced = "Synced"
-	// ConditionReady is True when the baseline is Accepted and Synced; its message is the STATUS column of kubectl get cnb.
+	// ConditionReady is True when the baseline is Accepted and Synced; its message is the STATUS
+	// column of kubectl get cnb.
 	ConditionReady = "Ready"
 	// ConditionStalled is present, and True, only while nothing but a human can help.
 	// Source: https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus

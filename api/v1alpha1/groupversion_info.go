@@ -1,5 +1,6 @@
-// Package v1alpha1 holds the policy.netbaseline.dev/v1alpha1 API: the types that a platform engineer writes and reads,
-// and the names (labels, annotations, conditions, reasons) that others may rely on. It has no behaviour beyond accessors.
+// Package v1alpha1 holds the policy.netbaseline.dev/v1alpha1 API: the types that a platform
+// engineer writes and reads, and the names (labels, annotations, conditions, reasons) that others
+// may rely on. It has no behaviour beyond accessors.
 //
 // +kubebuilder:object:generate=true
 // +groupName=policy.netbaseline.dev

@@ -1,6 +1,7 @@
 package v1alpha1
 
-// The names that netbaseline claims in every namespace that it governs. No object under another name is ever written.
+// The names that netbaseline claims in every namespace that it governs. No object under another
+// name is ever written.
 const (
 	// DefaultDenyName is the policy that denies what nothing else allows.
 	DefaultDenyName = "netbaseline-default-deny"
@@ -29,7 +30,8 @@ const (
 	// ReplacedSpecAnnotation keeps, as JSON, the spec of a foreign policy that existed under a
 	// claimed name.
 	ReplacedSpecAnnotation = "policy.netbaseline.dev/replaced-spec"
-	// CleanupFinalizer is on a baseline exactly while policies would have to be removed on its deletion.
+	// CleanupFinalizer is on a baseline exactly while policies would have to be removed on its
+	// deletion.
 	CleanupFinalizer = "policy.netbaseline.dev/cleanup"
 )
 

@@ -33,7 +33,8 @@ const maxReplacedSpec = 16 << 10
 // our writes and so keep the policy open.
 const maxForeignMetadata = 64 << 10
 
-// Executor carries out plans. Live must read from the API server itself: a cache may lag behind or leave objects out.
+// Executor carries out plans. Live must read from the API server itself: a cache may lag behind or
+// leave objects out.
 type Executor struct {
 	Writer client.Writer
 	Live   client.Reader

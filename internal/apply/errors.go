@@ -120,7 +120,8 @@ func isAltered(err error) bool {
 	return altered
 }
 
-// joined joins errors, the refusals before the alterations, so that the first one is the one to show.
+// joined joins errors, the refusals before the alterations, so that the first one is the one to
+// show.
 func joined(errs []error) error {
 	slices.SortStableFunc(errs, func(a, b error) int {
 		return cmp.Compare(rank(a), rank(b))

@@ -118,7 +118,8 @@ func (s *server) call(ctx context.Context, verb, name string, options any, pass 
 	return script[0](ctx, pass)
 }
 
-// mutated has the webhook change an object as the API server does: not in what the client has sent, but in what it gets back.
+// mutated has the webhook change an object as the API server does: not in what the client has sent,
+// but in what it gets back.
 func (s *server) mutated(object client.Object) client.Object {
 	if mutate, ok := s.admit[object.GetName()]; ok {
 		sent := object.(*networkingv1.NetworkPolicy)
@@ -167,7 +168,8 @@ func (s *server) execute(p plan.Plan) ([]apply.Written, error) {
 	return executor.Execute(s.t.Context(), p)
 }
 
-// executor returns one whose writer can only write and whose reader only read, so that neither is taken for the other.
+// executor returns one whose writer can only write and whose reader only read, so that neither is
+// taken for the other.
 func (s *server) executor() apply.Executor {
 	return apply.Executor{Writer: onlyWriter{s.WithWatch}, Live: onlyReader{s.WithWatch}}
 }

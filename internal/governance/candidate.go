@@ -23,7 +23,8 @@ type Candidate struct {
 	rendered *renderings
 }
 
-// NewCandidate prepares a baseline. It never fails: a baseline that cannot be carried out becomes a candidate that is not Accepted.
+// NewCandidate prepares a baseline. It never fails: a baseline that cannot be carried out becomes a
+// candidate that is not Accepted.
 func NewCandidate(baseline *v1alpha1.ClusterNetworkBaseline) *Candidate {
 	candidate := &Candidate{
 		Baseline: baseline, Rejection: policy.Explain(policy.Validate(baseline)), rendered: &renderings{},

@@ -52,7 +52,8 @@ type Subject struct {
 
 // Evidence describes what was read from the API server itself, bypassing every cache.
 type Evidence struct {
-	// Live means that the snapshot and the subject were read live; without it, nothing is ever released.
+	// Live means that the snapshot and the subject were read live; without it, nothing is ever
+	// released.
 	Live bool
 	// CRDTerminating means that our CustomResourceDefinition is being deleted.
 	CRDTerminating bool
@@ -68,7 +69,8 @@ type Decision struct {
 	// Owners are the baselines whose policies are concerned: to remove with Release, to leave alone
 	// with Hold.
 	Owners []string
-	// Unselected are those of the owners that give the namespace up because they no longer select it.
+	// Unselected are those of the owners that give the namespace up because they no longer select
+	// it.
 	Unselected []string
 	// Reason is why a namespace is held, in one word; Message explains it.
 	Reason, Message string
@@ -143,7 +145,8 @@ func holdForCRD(subject Subject) Decision {
 	return hold(subject.Owners, nil, claim{v1alpha1.ReasonCRDTerminating, "the ClusterNetworkBaseline CRD is being deleted, so the policies stay"})
 }
 
-// governor returns the baseline of highest precedence that may write policies in a namespace, nil if none may.
+// governor returns the baseline of highest precedence that may write policies in a namespace, nil
+// if none may.
 func (v *Snapshot) governor(subject Subject) *Candidate {
 	for _, candidate := range v.candidates {
 		if v.stand(candidate, subject).standing == governs {
@@ -183,7 +186,8 @@ func (v *Snapshot) adopted(subject Subject) []string {
 	return owners
 }
 
-// removesFrom reports whether a baseline that selects the namespace is being deleted, and its policies with it.
+// removesFrom reports whether a baseline that selects the namespace is being deleted, and its
+// policies with it.
 func (v *Snapshot) removesFrom(namespace policy.Namespace) bool {
 	return slices.ContainsFunc(v.candidates, func(candidate *Candidate) bool {
 		return candidate.removesOnDeletion() && candidate.selects(namespace)
@@ -223,8 +227,8 @@ func (v *Snapshot) claims(owners []string, subject Subject) claims {
 	return c
 }
 
-// undecided returns why a baseline that selects a namespace and is meant to enforce cannot govern it,
-// nil if there is no such baseline. While there is one, nothing is released.
+// undecided returns why a baseline that selects a namespace and is meant to enforce cannot govern
+// it, nil if there is no such baseline. While there is one, nothing is released.
 func (v *Snapshot) undecided(subject Subject) *claim {
 	if v.Protected(subject.Name) {
 		return nil

@@ -7,7 +7,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/governance"
 )
 
-// BenchmarkDecide is about a namespace that the last baseline governs, and every other one has to be asked first.
+// BenchmarkDecide is about a namespace that the last baseline governs, and every other one has to
+// be asked first.
 func BenchmarkDecide(b *testing.B) {
 	for _, size := range []int{1, 10, 100} {
 		var d decision

@@ -36,7 +36,8 @@ func (v *Snapshot) previewsOf(operatorNamespace string) {
 	}
 }
 
-// enforcing returns the candidate as it would be in Enforce, with the finalizer that it would get before anything is written.
+// enforcing returns the candidate as it would be in Enforce, with the finalizer that it would get
+// before anything is written.
 func (c *Candidate) enforcing() *Candidate {
 	baseline := *c.Baseline
 	baseline.Spec.Mode = v1alpha1.ModeEnforce

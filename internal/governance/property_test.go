@@ -54,7 +54,8 @@ func unsafe(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subje
 	case governance.Release:
 		return wrongRelease(objects, subject, evidence, d)
 	case governance.Confirm:
-		// What is confirmed must be possible: the same, once it is read live, is a release or a hand-over.
+		// What is confirmed must be possible: the same, once it is read live, is a release or a
+		// hand-over.
 		evidence.Live = true
 		if d.Governor == nil {
 			return wrongRelease(objects, subject, evidence, d)
@@ -149,7 +150,8 @@ func isDeletedWithPolicies(objects []*v1alpha1.ClusterNetworkBaseline, name stri
 	return object != nil && object.DeletionTimestamp != nil && object.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete
 }
 
-// inForce is what a baseline has to be for its selection to count: it exists, can be carried out and enforces.
+// inForce is what a baseline has to be for its selection to count: it exists, can be carried out
+// and enforces.
 func inForce(object *v1alpha1.ClusterNetworkBaseline) bool {
 	return object != nil && object.DeletionTimestamp == nil && accepted(object) && object.Spec.Mode == v1alpha1.ModeEnforce
 }
@@ -163,12 +165,14 @@ func letsGo(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subje
 		inForce(object) && !subject.Terminating && (protected(objects, subject.Name) || !selects(object, subject))
 }
 
-// wants reports whether a baseline may come to govern the namespace: while it may, nothing is removed there.
+// wants reports whether a baseline may come to govern the namespace: while it may, nothing is
+// removed there.
 func wants(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, object *v1alpha1.ClusterNetworkBaseline) bool {
 	return object.DeletionTimestamp == nil && object.Spec.Mode != v1alpha1.ModeAudit && selects(object, subject) && !protected(objects, subject.Name)
 }
 
-// above are the owners that a baseline does not precede: those of higher precedence, and those that do not exist.
+// above are the owners that a baseline does not precede: those of higher precedence, and those that
+// do not exist.
 func above(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject, best *v1alpha1.ClusterNetworkBaseline) []string {
 	return slices.DeleteFunc(slices.Clone(subject.Owners), func(owner string) bool {
 		object := find(objects, owner)
@@ -180,8 +184,8 @@ func precedes(a, b *v1alpha1.ClusterNetworkBaseline) bool {
 	return *a.Spec.Priority > *b.Spec.Priority || *a.Spec.Priority == *b.Spec.Priority && a.Name < b.Name
 }
 
-// rightful is the baseline that is to govern the namespace: the highest that is in force, selects it, and has its finalizer or policies
-// of its own there already.
+// rightful is the baseline that is to govern the namespace: the highest that is in force, selects
+// it, and has its finalizer or policies of its own there already.
 func rightful(objects []*v1alpha1.ClusterNetworkBaseline, subject governance.Subject) *v1alpha1.ClusterNetworkBaseline {
 	var best *v1alpha1.ClusterNetworkBaseline
 	for _, object := range objects {

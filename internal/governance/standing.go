@@ -70,7 +70,8 @@ func (v *Snapshot) givenUp(subject Subject, unselected bool) answer {
 	return answer{standing: yields, unselected: unselected}
 }
 
-// removesOnDeletion reports whether the baseline is being deleted and its policies are to go with it.
+// removesOnDeletion reports whether the baseline is being deleted and its policies are to go with
+// it.
 func (c *Candidate) removesOnDeletion() bool {
 	return c.Deleting() && c.Baseline.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete
 }

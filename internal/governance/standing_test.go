@@ -73,7 +73,8 @@ func outcomeOf(d governance.Decision) outcome {
 	return outcome{Action: a.Action, Governor: a.Governor, Owners: a.Owners, Unselected: d.Unselected, Reason: a.Reason}
 }
 
-// beside decides about the namespace shop, which holds policies of the owner, where another baseline selects it too.
+// beside decides about the namespace shop, which holds policies of the owner, where another
+// baseline selects it too.
 func (o owner) beside(other *builder.BaselineBuilder, evidence governance.Evidence) outcome {
 	d := decision{subject: owned("owner")}
 	if o.baseline != nil {

@@ -29,13 +29,15 @@ const (
 	Failed State = "failed"
 	// Held means that policies of ours are left untouched.
 	Held State = "held"
-	// Releasing means that no baseline governs the namespace any more, and that the removal of its policies is refused.
+	// Releasing means that no baseline governs the namespace any more, and that the removal of its
+	// policies is refused.
 	Releasing State = "releasing"
 )
 
 // Record is what is known about one namespace.
 type Record struct {
-	// Baseline governs the namespace, or, when Held or Releasing, is the one that its policies were made for.
+	// Baseline governs the namespace, or, when Held or Releasing, is the one that its policies were
+	// made for.
 	Baseline string
 	// AlsoHeld names further baselines that policies in a Held namespace were made for.
 	AlsoHeld []string
@@ -52,7 +54,8 @@ type Record struct {
 	State       State
 	// Reason and Message explain why the namespace is Pending, Failed, Held or Contested.
 	Reason, Message string
-	// Contested means that another client keeps changing the policies, although they are restored each time.
+	// Contested means that another client keeps changing the policies, although they are restored
+	// each time.
 	Contested bool
 	// Reached means that the namespace has been Synced since it got its current target. The ledger
 	// maintains it.
@@ -81,11 +84,13 @@ type Effect string
 const (
 	// Create means that no policy of ours exists there, and that some would be created.
 	Create Effect = "create"
-	// Change means that policies would be added to others, altered, taken over from another baseline, or some of them removed.
+	// Change means that policies would be added to others, altered, taken over from another
+	// baseline, or some of them removed.
 	Change Effect = "change"
 	// Leave means that the policies are in the desired state.
 	Leave Effect = "leave"
-	// Remove means that all policies made for the baseline would go, because it does not select the namespace any more.
+	// Remove means that all policies made for the baseline would go, because it does not select the
+	// namespace any more.
 	Remove Effect = "remove"
 )
 
@@ -105,7 +110,8 @@ func (r Record) needsAttention() bool {
 	return r.State == Failed || r.State == Pending || r.State == Releasing || r.Contested
 }
 
-// Ledger holds a record for every namespace. It is safe for concurrent use. The zero value is not usable: see New.
+// Ledger holds a record for every namespace. It is safe for concurrent use. The zero value is not
+// usable: see New.
 type Ledger struct {
 	changed func(baseline string)
 
@@ -234,7 +240,8 @@ func (l *Ledger) Expect(namespace string, record Record) {
 	l.put(namespace, record, false)
 }
 
-// Record replaces the record of a namespace with the outcome of a reconcile that began in the given round.
+// Record replaces the record of a namespace with the outcome of a reconcile that began in the given
+// round.
 func (l *Ledger) Record(namespace string, round uint64, record Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,7 +11,8 @@ import (
 // sizes are the numbers of namespaces that costs are measured at.
 var sizes = []int{100, 10_000}
 
-// filled returns a ledger with so many synced namespaces of one baseline, in 20 environments; all have been seen.
+// filled returns a ledger with so many synced namespaces of one baseline, in 20 environments; all
+// have been seen.
 func filled(namespaces int) *ledger.Ledger {
 	l := ledger.New(func(string) {})
 	l.Observe(ledger.Observation{Name: "default", Version: new(ledger.Version{UID: "u", Generation: 1, Finalized: true})})
@@ -52,7 +53,8 @@ func BenchmarkRecord(b *testing.B) {
 
 func BenchmarkSummarize(b *testing.B) {
 	for _, size := range sizes {
-		// As it nearly always is, and three states in which the cost does grow, because names are collected or sorted.
+		// As it nearly always is, and three states in which the cost does grow, because names are
+		// collected or sorted.
 		states := map[string]func(i int) ledger.Record{
 			"synced":           nil,
 			"all-failed":       func(int) ledger.Record { return failed("default", "Forbidden", "no") },
@@ -120,8 +122,9 @@ func TestSummingUpManyFailuresDoesNotCollectThem(t *testing.T) {
 	}
 }
 
-// What one namespace costs must not grow with how many there are. Allocations tell that without a clock: to sort or to collect all
-// namespaces takes room for them. No t.Parallel here: testing.AllocsPerRun counts the allocations of the whole process.
+// What one namespace costs must not grow with how many there are. Allocations tell that without a
+// clock: to sort or to collect all namespaces takes room for them. No t.Parallel here:
+// testing.AllocsPerRun counts the allocations of the whole process.
 func TestWhatOneNamespaceCostsDoesNotGrowWithTheirNumber(t *testing.T) {
 	small, large := filled(sizes[0]), filled(sizes[1])
 	const one = "n00000"

@@ -104,7 +104,8 @@ func TestARoundIsCompleteWhenEveryNamespaceWasSeen(t *testing.T) {
 			for _, step := range test.steps {
 				step(n)
 			}
-			// Awaited belongs to the whole ledger: also a baseline without a single namespace must wait for it.
+			// Awaited belongs to the whole ledger: also a baseline without a single namespace must
+			// wait for it.
 			for _, baseline := range []string{"default", "without-namespaces"} {
 				summary := n.Summarize(baseline)
 				if got := (want{summary.Awaited, summary.Complete()}); got != test.want {

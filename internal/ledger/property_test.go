@@ -241,8 +241,8 @@ func randomRecord(random *rand.Rand, now time.Time) ledger.Record {
 	return record
 }
 
-// clean returns a summary in which empty and absent lists are the same, so that reflect can compare it: go-cmp takes a hundred times
-// as long, and is only asked to explain a difference.
+// clean returns a summary in which empty and absent lists are the same, so that reflect can compare
+// it: go-cmp takes a hundred times as long, and is only asked to explain a difference.
 func clean(s ledger.Summary) ledger.Summary {
 	if len(s.Environments) == 0 {
 		s.Environments = nil
@@ -253,7 +253,8 @@ func clean(s ledger.Summary) ledger.Summary {
 	return s
 }
 
-// substance returns a summary without what is the same for all baselines and changes with every step.
+// substance returns a summary without what is the same for all baselines and changes with every
+// step.
 func substance(s ledger.Summary) ledger.Summary {
 	s.Known, s.Awaited, s.Round, s.Began, s.Observed = 0, 0, 0, time.Time{}, ledger.Version{}
 	return s

@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What a ledger holds must not grow with the names that a tenant writes into labels. Only a look inside can tell.
+// What a ledger holds must not grow with the names that a tenant writes into labels. Only a look
+// inside can tell.
 func TestNothingIsKeptForBaselinesThatNoRecordNames(t *testing.T) {
 	t.Parallel()
 	held := func(baseline string) Record { return Record{Baseline: baseline, State: Held, Reason: "BaselineAbsent"} }

@@ -11,11 +11,13 @@ import (
 
 // Summary is a snapshot of the ledger for one baseline.
 type Summary struct {
-	// Observed is the version of the baseline that the namespaces were brought to, or are being brought to.
+	// Observed is the version of the baseline that the namespaces were brought to, or are being
+	// brought to.
 	Observed Version
 	// Round is the current round; 0 before the first.
 	Round uint64
-	// Awaited is how many of Known namespaces have not been seen since the last change; until it is 0 the counts are incomplete.
+	// Awaited is how many of Known namespaces have not been seen since the last change; until it is
+	// 0 the counts are incomplete.
 	Awaited, Known int
 	// Began is when the current round, or an unfinished one before it, began.
 	Began time.Time
@@ -25,7 +27,8 @@ type Summary struct {
 	EnvironmentCount int32
 	// Audit is what the baseline would do if it enforced; all zero unless it is in Audit.
 	Audit v1alpha1.AuditCounts
-	// Failures are namespaces to look at: the failed ones, then the pending, the oldest first, then the contested; equal ones by name.
+	// Failures are namespaces to look at: the failed ones, then the pending, the oldest first, then
+	// the contested; equal ones by name.
 	Failures []v1alpha1.NamespaceFailure
 	// OldestPending is when the namespace that has been Pending longest became so; zero if none is.
 	OldestPending time.Time
@@ -151,7 +154,8 @@ func (l *Ledger) Summarize(baseline string) Summary {
 	return summary
 }
 
-// Unowned returns how many namespaces are held for policies whose baseline is not known, the first of them by name, and why it is held.
+// Unowned returns how many namespaces are held for policies whose baseline is not known, the first
+// of them by name, and why it is held.
 func (l *Ledger) Unowned() (count int, first, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,7 +2,8 @@ package ledger
 
 // Total is the number of namespaces of one baseline in one state.
 type Total struct {
-	// Baseline is "" for baselines that do not exist, so that a forged label cannot add a value of its own.
+	// Baseline is "" for baselines that do not exist, so that a forged label cannot add a value of
+	// its own.
 	Baseline   string
 	State      State
 	Namespaces int32

@@ -94,7 +94,8 @@ func TestTotals(t *testing.T) {
 	}
 }
 
-// A series that vanishes at 0 and comes back breaks alerts and sums; so as long as a baseline is known, each state has its number.
+// A series that vanishes at 0 and comes back breaks alerts and sums; so as long as a baseline is
+// known, each state has its number.
 func TestEveryStateOfABaselineWithNamespacesHasATotal(t *testing.T) {
 	t.Parallel()
 	n := newNotebook()

@@ -5,8 +5,8 @@
 // Any client that reaches the port can cause reviews. They are sent from the operator's account, as
 // are the operator's own writes, so their number is bounded: see turns.
 //
-// controller-runtime's own filter does the same with k8s.io/apiserver, and links a third of an API server into the manager: see
-// docs/decisions/2026-11-25-metrics-guard.md.
+// controller-runtime's own filter does the same with k8s.io/apiserver, and links a third of an API
+// server into the manager: see docs/decisions/2026-11-25-metrics-guard.md.
 package metricsauth
 
 import (

@@ -19,7 +19,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/metricsauth"
 )
 
-// cluster answers reviews: it knows one token, and whether its owner may. client-go's fake would answer one at a time.
+// cluster answers reviews: it knows one token, and whether its owner may. client-go's fake would
+// answer one at a time.
 type cluster struct {
 	allowed, denied   bool
 	tokens, accesses  error

@@ -33,7 +33,8 @@ const (
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 10 * time.Second
 	answerTimeout  = 30 * time.Second
-	// idleTimeout is longer than a scrape interval, so that a scraper keeps its connection, and its place.
+	// idleTimeout is longer than a scrape interval, so that a scraper keeps its connection, and its
+	// place.
 	idleTimeout = 90 * time.Second
 	// headerBytes is enough for tokens with many groups and audiences.
 	headerBytes = 16 << 10

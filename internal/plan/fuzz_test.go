@@ -247,7 +247,8 @@ func differences(want, got state) string {
 	return cmp.Diff(significant(want), significant(got))
 }
 
-// walk carries out a plan in every order that it allows, and checks the state after each write and at the end.
+// walk carries out a plan in every order that it allows, and checks the state after each write and
+// at the end.
 func (s *scenario) walk(t *testing.T, p plan.Plan, end state) {
 	t.Helper()
 	for _, path := range paths(p) {
@@ -291,7 +292,8 @@ func orders(stage []plan.Step) [][]plan.Step {
 	return all
 }
 
-// checkStep checks that a write is about a name of ours, and a removal about exactly the object that was judged, which was ours.
+// checkStep checks that a write is about a name of ours, and a removal about exactly the object
+// that was judged, which was ours.
 func (s *scenario) checkStep(t *testing.T, step plan.Step) {
 	t.Helper()
 	if !v1alpha1.IsPolicyName(step.Name) || step.Namespace != "shop" {
@@ -347,7 +349,8 @@ func (s *scenario) checkComplete(t *testing.T, now state) {
 	}
 }
 
-// checkResumed checks that a new plan, after a crash, finishes what another one has begun, and that nothing is left to do then.
+// checkResumed checks that a new plan, after a crash, finishes what another one has begun, and that
+// nothing is left to do then.
 func (s *scenario) checkResumed(t *testing.T, done []plan.Step, now state) {
 	t.Helper()
 	finished := now.after(slices.Concat(s.plan(now)...))
@@ -389,7 +392,8 @@ func (s *scenario) checkClosing(t *testing.T, p plan.Plan) {
 	}
 }
 
-// checkRemoval checks that a release takes away all that was made for the given baselines and nothing else.
+// checkRemoval checks that a release takes away all that was made for the given baselines and
+// nothing else.
 func (s *scenario) checkRemoval(t *testing.T) {
 	t.Helper()
 	want := maps.Clone(s.start)

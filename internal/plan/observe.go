@@ -28,7 +28,8 @@ func Observe(object *networkingv1.NetworkPolicy) Observed {
 
 func owner(object *networkingv1.NetworkPolicy) string { return object.Labels[v1alpha1.BaselineLabel] }
 
-// isolates returns the directions in which a policy isolates pods. The API server always fills in policyTypes.
+// isolates returns the directions in which a policy isolates pods. The API server always fills in
+// policyTypes.
 func isolates(object *networkingv1.NetworkPolicy) Directions {
 	var directions Directions
 	if object == nil {

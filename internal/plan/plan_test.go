@@ -25,7 +25,8 @@ func desired(b *builder.BaselineBuilder) []policy.Desired {
 	return policy.Render(b.Obj(), policy.Namespace{Name: "shop", Labels: builder.Labels("environment", "production")})
 }
 
-// converged is what is there after the policies have been written: each has a UID and a resourceVersion made from its name.
+// converged is what is there after the policies have been written: each has a UID and a
+// resourceVersion made from its name.
 func converged(policies []policy.Desired) plan.Inventory {
 	inventory := plan.Inventory{}
 	for _, d := range policies {

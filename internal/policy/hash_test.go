@@ -155,7 +155,8 @@ func TestWhatTheAPIServerKeepsApartHasAnotherHash(t *testing.T) {
 	}
 }
 
-// Two specs have the same hash exactly when their stored form, which knows no difference between absent and empty lists, is the same.
+// Two specs have the same hash exactly when their stored form, which knows no difference between
+// absent and empty lists, is the same.
 func TestTheHashIsTheSameExactlyWhenTheStoredFormIs(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -221,7 +222,8 @@ func to(peers ...networkingv1.NetworkPolicyPeer) networkingv1.NetworkPolicyEgres
 	return networkingv1.NetworkPolicyEgressRule{To: peers}
 }
 
-// randomSpec draws from few values, so that equal specs, and absent next to empty lists, come up often.
+// randomSpec draws from few values, so that equal specs, and absent next to empty lists, come up
+// often.
 func randomSpec(random *rand.Rand) *networkingv1.NetworkPolicySpec {
 	spec := &networkingv1.NetworkPolicySpec{PodSelector: *randomSelector(random)}
 	spec.PolicyTypes = randomList(random, 2, func() networkingv1.PolicyType {

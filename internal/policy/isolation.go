@@ -7,11 +7,12 @@ import (
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 )
 
-// environmentIsolation opens a namespace, in the denied directions, to its own pods and to its environment, or returns nil where
-// the baseline opens nothing.
+// environmentIsolation opens a namespace, in the denied directions, to its own pods and to its
+// environment, or returns nil where the baseline opens nothing.
 //
-// The peer for its own pods is not redundant: from a change of the namespace's label until the policy follows, the old environment
-// no longer includes the namespace itself, and without that peer its pods could not reach each other.
+// The peer for its own pods is not redundant: from a change of the namespace's label until the
+// policy follows, the old environment no longer includes the namespace itself, and without that
+// peer its pods could not reach each other.
 func environmentIsolation(spec *v1alpha1.ClusterNetworkBaselineSpec, environment string) *networkingv1.NetworkPolicySpec {
 	isolation := spec.EnvironmentIsolation
 	if isolation.Scope != v1alpha1.IsolationScopeSameEnvironment {

@@ -19,8 +19,9 @@ const kept = "Kept in place by netbaseline: a change is undone at once. See 'kub
 
 // leaveAlone are annotations that make Argo CD ignore our policies. It tracks only what it has
 // applied, so none of them; but if another client marks one as part of an Application, Argo CD
-// neither reports it as extraneous, nor prunes it, nor deletes it with that Application.
-// Source: https://argo-cd.readthedocs.io/en/stable/user-guide/compare-options/ and https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/
+// neither reports it as extraneous, nor prunes it, nor deletes it with that Application. Source:
+// https://argo-cd.readthedocs.io/en/stable/user-guide/compare-options/ and
+// https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/
 var leaveAlone = map[string]string{
 	v1alpha1.ArgoCDCompareOptionsAnnotation: "IgnoreExtraneous",
 	v1alpha1.ArgoCDSyncOptionsAnnotation:    "Prune=false,Delete=false",
@@ -31,8 +32,8 @@ func Labels(baseline string) map[string]string {
 	return map[string]string{v1alpha1.BaselineLabel: baseline, v1alpha1.ManagedByLabel: v1alpha1.ManagedByValue}
 }
 
-// Annotations returns the annotations that the policy of this name carries. They depend on nothing else, so that they can be
-// checked without knowing the baseline.
+// Annotations returns the annotations that the policy of this name carries. They depend on nothing
+// else, so that they can be checked without knowing the baseline.
 func Annotations(name string) map[string]string {
 	annotations := maps.Clone(leaveAlone)
 	annotations[v1alpha1.DescriptionAnnotation] = descriptions[name]
@@ -63,8 +64,8 @@ func WasOurs(object metav1.Object) bool {
 }
 
 // pluginFinalizers are the finalizers of known network plugins. They stay on a policy that is being
-// deleted, so that the plugin can undo what it has set up for it.
-// Source: https://github.com/aws/amazon-network-policy-controller-k8s/blob/main/pkg/k8s/finalizer.go
+// deleted, so that the plugin can undo what it has set up for it. Source:
+// https://github.com/aws/amazon-network-policy-controller-k8s/blob/main/pkg/k8s/finalizer.go
 var pluginFinalizers = map[string]bool{"networking.k8s.aws/resources": true}
 
 // IsPluginFinalizer reports whether a finalizer belongs to a known network plugin.

@@ -43,7 +43,8 @@ func isDNSRule(rule *networkingv1.NetworkPolicyEgressRule) bool {
 	return len(rule.To) > 0 && all(rule.To, isServer) && len(rule.Ports) > 0 && all(rule.Ports, namesOnePort)
 }
 
-// isolates reports whether a spec opens a namespace, on all ports, to its own pods and to those that share one label with it.
+// isolates reports whether a spec opens a namespace, on all ports, to its own pods and to those
+// that share one label with it.
 func isolates(spec *networkingv1.NetworkPolicySpec, labels map[string]string) bool {
 	areOwn := func(peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) bool {
 		return len(ports) == 0 && len(peers) > 0 && all(peers, func(peer networkingv1.NetworkPolicyPeer) bool { return isOwn(&peer, labels) })
@@ -52,7 +53,8 @@ func isolates(spec *networkingv1.NetworkPolicySpec, labels map[string]string) bo
 		all(spec.Egress, func(rule networkingv1.NetworkPolicyEgressRule) bool { return areOwn(rule.To, rule.Ports) })
 }
 
-// isOwn reports whether a peer is all pods of the namespace itself, or of those that share one label with it.
+// isOwn reports whether a peer is all pods of the namespace itself, or of those that share one
+// label with it.
 func isOwn(peer *networkingv1.NetworkPolicyPeer, labels map[string]string) bool {
 	switch {
 	case peer.IPBlock != nil:

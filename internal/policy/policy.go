@@ -63,7 +63,8 @@ func RenderEnvironment(baseline *v1alpha1.ClusterNetworkBaseline, environment st
 	return desired
 }
 
-// Environment returns the environment that a namespace with these labels belongs to, "" for none. An empty value counts as none.
+// Environment returns the environment that a namespace with these labels belongs to, "" for none.
+// An empty value counts as none.
 func Environment(spec *v1alpha1.ClusterNetworkBaselineSpec, labels map[string]string) string {
 	return labels[string(spec.EnvironmentIsolation.LabelKey)]
 }

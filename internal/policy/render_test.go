@@ -120,8 +120,8 @@ func TestRenderGivesEachPolicyItsMetadataAndTheHashOfItsSpec(t *testing.T) {
 	}
 }
 
-// The policies of a namespace go through a cache and a diff: a difference between two renderings of the same input would be
-// repaired forever.
+// The policies of a namespace go through a cache and a diff: a difference between two renderings of
+// the same input would be repaired forever.
 func TestRenderAnswersTheSameEachTimeAndLeavesItsInputAlone(t *testing.T) {
 	t.Parallel()
 	baseline := builder.Baseline("default").DNSPeers(builder.DNSPods("dns", "a", "1", "b", "2", "c", "3")).Obj()

@@ -16,7 +16,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
-// otherBuilds are netbaselines that render the DNS policy differently, each by a change of internal/policy/dns.go.
+// otherBuilds are netbaselines that render the DNS policy differently, each by a change of
+// internal/policy/dns.go.
 var otherBuilds = map[string]*strings.Replacer{
 	"the same in another order": strings.NewReplacer(
 		"import (", "import (\n\t\"slices\"", "range static.Ports {", "range slices.Backward(static.Ports) {"),
@@ -121,8 +122,8 @@ func build(t *testing.T, file string, changes *strings.Replacer) string {
 	return program
 }
 
-// startProgram starts a manager as a process without leader election. It runs as an administrator, so that the witness can tell what it
-// writes from what the operator does.
+// startProgram starts a manager as a process without leader election. It runs as an administrator,
+// so that the witness can tell what it writes from what the operator does.
 func startProgram(t *testing.T, path string) *localcluster.Process {
 	t.Helper()
 	process := localcluster.NewProcess("another build", path, []string{"--metrics-bind-address=0", "--health-probe-bind-address=0"},

@@ -27,11 +27,12 @@ var crashes = []struct {
 	{"unanswered", (*faults.Transport).CrashUnanswered},
 }
 
-// statusPause is longer than netbaseline waits between two statuses of a baseline: after a pause like that, none is to be expected.
+// statusPause is longer than netbaseline waits between two statuses of a baseline: after a pause
+// like that, none is to be expected.
 const statusPause = 1200 * time.Millisecond
 
-// Whatever write of whatever workload a manager dies at: the next one finishes the work, with the same writes to each policy as
-// without the crash, and no revision in between breaks an invariant.
+// Whatever write of whatever workload a manager dies at: the next one finishes the work, with the
+// same writes to each policy as without the crash, and no revision in between breaks an invariant.
 func TestACrashAtEveryWrite(t *testing.T) {
 	learned := learn(t)
 	runs := func(w *workload) int { return len(learned[w].writes) * len(crashes) }
@@ -56,7 +57,8 @@ func TestACrashAtEveryWrite(t *testing.T) {
 	}
 }
 
-// sweep crashes a manager at every write of a workload in every way. The one that finishes what a dead one has left is the next to die.
+// sweep crashes a manager at every write of a workload in every way. The one that finishes what a
+// dead one has left is the next to die.
 func (w *workload) sweep(t *testing.T, prepared []*site, learned *lesson) {
 	began, unmet := time.Now(), 0
 	name := func(i int) string {
@@ -85,8 +87,8 @@ func (w *workload) sweep(t *testing.T, prepared []*site, learned *lesson) {
 	t.Logf("%d writes, %d crashes, %s", len(learned.writes), len(prepared)-unmet, time.Since(began).Round(time.Second))
 }
 
-// crash runs a workload with a manager that dies at one write and another one that finds what it left, and returns that. If the first one
-// is done with fewer writes, there is no other.
+// crash runs a workload with a manager that dies at one write and another one that finds what it
+// left, and returns that. If the first one is done with fewer writes, there is no other.
 func (w *workload) crash(t *testing.T, o *operator, s *site, at int, fault faults.Fault) (next *operator) {
 	t.Helper()
 	writes := func(call faults.Call) bool { return call.Writes() && s.owns(call) }
@@ -129,8 +131,9 @@ func (o *operator) dead() bool {
 	}
 }
 
-// expectSilence starts a manager on what there is, after another one has come to rest. It finds nothing to write, but for a status that the
-// other one still owed, on a machine that was too busy; then the one after it finds nothing.
+// expectSilence starts a manager on what there is, after another one has come to rest. It finds
+// nothing to write, but for a status that the other one still owed, on a machine that was too busy;
+// then the one after it finds nothing.
 func expectSilence(t *testing.T) {
 	t.Helper()
 	writes := restart(t)
@@ -142,7 +145,8 @@ func expectSilence(t *testing.T) {
 	}
 }
 
-// restart starts a manager, waits until it has seen everything and come to rest, and returns what it wrote.
+// restart starts a manager, waits until it has seen everything and come to rest, and returns what
+// it wrote.
 func restart(t *testing.T) []faults.Call {
 	t.Helper()
 	o := start(t, newTransport())
@@ -154,8 +158,8 @@ func restart(t *testing.T) []faults.Call {
 
 var markers int
 
-// seesEverything waits until a manager has looked at every namespace: only then does it call a baseline ready that came last, and that
-// selects none. It returns the name of that baseline.
+// seesEverything waits until a manager has looked at every namespace: only then does it call a
+// baseline ready that came last, and that selects none. It returns the name of that baseline.
 func (o *operator) seesEverything(t *testing.T) string {
 	t.Helper()
 	markers++

@@ -33,8 +33,9 @@ var apiErrors = []struct {
 // inCI is how many cases of each workload fit into CI.
 const inCI = 24
 
-// Every call of every workload fails in every way, once and five times in a row; the workload ends as if nothing had happened. The
-// cases run in parallel, each in a site of its own, and each fault meets only its own site.
+// Every call of every workload fails in every way, once and five times in a row; the workload ends
+// as if nothing had happened. The cases run in parallel, each in a site of its own, and each fault
+// meets only its own site.
 func TestEveryCallFails(t *testing.T) {
 	cases := map[*workload][]errorCase{}
 	random := rand.New(rand.NewPCG(seed, 3))

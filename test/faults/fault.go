@@ -95,7 +95,8 @@ func (t *Transport) CrashUnanswered() Fault {
 	}
 }
 
-// Lag delivers what a response has, such as the events of a watch, by so much later, in the same order.
+// Lag delivers what a response has, such as the events of a watch, by so much later, in the same
+// order.
 func Lag(delay time.Duration) Fault {
 	return func(request *http.Request, send sendFunc) (*http.Response, error) {
 		response, err := send()
@@ -200,7 +201,8 @@ func Until(open <-chan struct{}) Fault {
 	}
 }
 
-// Answer is an answer in JSON that the API server has not given. It stays open, as that of a watch, until a channel is closed.
+// Answer is an answer in JSON that the API server has not given. It stays open, as that of a watch,
+// until a channel is closed.
 func Answer(body string, end <-chan struct{}) Fault {
 	return func(request *http.Request, _ sendFunc) (*http.Response, error) {
 		closeBody(request)

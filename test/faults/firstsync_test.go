@@ -99,7 +99,8 @@ func closed() <-chan struct{} {
 	return closed
 }
 
-// While a manager does not see everything yet, it writes nothing; and whatever it comes to see first, it ends in the same way.
+// While a manager does not see everything yet, it writes nothing; and whatever it comes to see
+// first, it ends in the same way.
 func TestWhateverIsSeenFirst(t *testing.T) {
 	const together = 3 // as many as there are sites for
 	var want map[string]witness.Count
@@ -121,7 +122,8 @@ func TestWhateverIsSeenFirst(t *testing.T) {
 	}
 }
 
-// suffer has a manager start that finds the work of all workloads, and does not see everything at first. It returns what it writes.
+// suffer has a manager start that finds the work of all workloads, and does not see everything at
+// first. It returns what it writes.
 func (b *blindness) suffer(t *testing.T, sites []*site) map[string]witness.Count {
 	t.Helper()
 	for i, w := range everyWorkload() {
@@ -148,7 +150,8 @@ func (b *blindness) suffer(t *testing.T, sites []*site) map[string]witness.Count
 	return all
 }
 
-// expectIdle gives a manager that does not see everything some time, and fails the test if it writes anything.
+// expectIdle gives a manager that does not see everything some time, and fails the test if it
+// writes anything.
 func (b *blindness) expectIdle(t *testing.T, o *operator) {
 	t.Helper()
 	if b.deceived {

@@ -8,8 +8,9 @@ import (
 	"sync"
 )
 
-// Link carries TCP connections to another address. While it is stalled, connections stay open and nothing passes, in either direction:
-// so a process sees the other end fall silent, and not go away.
+// Link carries TCP connections to another address. While it is stalled, connections stay open and
+// nothing passes, in either direction: so a process sees the other end fall silent, and not go
+// away.
 type Link struct {
 	listener net.Listener
 	target   string

@@ -17,13 +17,15 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
-// lateWrite is a write about a namespace that arrives when that namespace has gone, and another one has its name.
+// lateWrite is a write about a namespace that arrives when that namespace has gone, and another one
+// has its name.
 type lateWrite struct {
 	name string
 	// verb is that of the write, and skip how many such writes arrive in time.
 	verb string
 	skip int
-	// act makes a manager write in a namespace that has its policies; nil for the writes by which it gets them.
+	// act makes a manager write in a namespace that has its policies; nil for the writes by which
+	// it gets them.
 	act step
 }
 
@@ -43,8 +45,9 @@ var lateWrites = []lateWrite{
 	}},
 }
 
-// A namespace is deleted, and created again under the same name, while a write about the old one is on its way. Whatever that write does
-// when it arrives, the new namespace has its policies, and keeps those that another manager has made meanwhile.
+// A namespace is deleted, and created again under the same name, while a write about the old one is
+// on its way. Whatever that write does when it arrives, the new namespace has its policies, and
+// keeps those that another manager has made meanwhile.
 func TestANamespaceIsRecreatedInTheMiddleOfAWrite(t *testing.T) {
 	sites := newSites(t, len(lateWrites))
 	late := start(t, newTransport())

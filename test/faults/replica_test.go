@@ -31,12 +31,14 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, harness.BuildManager(context.Background(), path)
 })
 
-// replica is the manager as a process of its own, under the operator's service account, from its start to its end. Everything that it
-// asks of the API server goes through its own transport, which is how it can be told from others with the same name.
+// replica is the manager as a process of its own, under the operator's service account, from its
+// start to its end. Everything that it asks of the API server goes through its own transport, which
+// is how it can be told from others with the same name.
 type replica struct {
 	*faults.Transport
 	process *localcluster.Process
-	// leads means that it has had the lease, and written is how often it has changed a policy or a baseline.
+	// leads means that it has had the lease, and written is how often it has changed a policy or a
+	// baseline.
 	leads   atomic.Bool
 	written atomic.Int32
 }
@@ -160,7 +162,8 @@ func (r *replica) ended(t *testing.T) (last string) {
 	return lines[len(lines)-1]
 }
 
-// killed is a SIGKILL in the middle of a call: before the API server sees it, or after it took effect and before the answer arrives.
+// killed is a SIGKILL in the middle of a call: before the API server sees it, or after it took
+// effect and before the answer arrives.
 func (r *replica) killed(effective bool) faults.Fault {
 	return func(request *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 		fault := faults.ResetBefore()

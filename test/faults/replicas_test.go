@@ -63,8 +63,8 @@ func TestTheLeaderIsKilled(t *testing.T) {
 	}
 }
 
-// underWay is how many writes of a manager may be past its fence at the same time: a few of those of its 16 workers. Without the fence, a
-// leader that is continued makes more than 18.
+// underWay is how many writes of a manager may be past its fence at the same time: a few of those
+// of its 16 workers. Without the fence, a leader that is continued makes more than 18.
 const underWay = 5
 
 // loosened stops denying a direction.
@@ -77,8 +77,9 @@ func denying(directions ...v1alpha1.PolicyType) func(*v1alpha1.ClusterNetworkBas
 	return func(spec *v1alpha1.ClusterNetworkBaselineSpec) { spec.DefaultDeny.PolicyTypes = directions }
 }
 
-// The leader is stopped in the middle of all workloads, and continued when the other one has long led, and when what it was about to do
-// would be a hole. It ends, and before that sends nothing: no more is stored than what was past its fence when it was stopped.
+// The leader is stopped in the middle of all workloads, and continued when the other one has long
+// led, and when what it was about to do would be a hole. It ends, and before that sends nothing: no
+// more is stored than what was past its fence when it was stopped.
 func TestTheLeaderIsStoppedAndContinued(t *testing.T) {
 	moments := []struct {
 		name string
@@ -141,8 +142,8 @@ func TestTheLeaderIsStoppedAndContinued(t *testing.T) {
 	}
 }
 
-// A manager that is killed again and again, at no moment in particular within the first 0.3 s in which it sees anything, protects all the
-// same what it comes to; left alone, it finishes.
+// A manager that is killed again and again, at no moment in particular within the first 0.3 s in
+// which it sees anything, protects all the same what it comes to; left alone, it finishes.
 func TestACrashLoop(t *testing.T) {
 	const mostLives = 1000
 	enough, life := 20, 300*time.Millisecond

@@ -28,7 +28,8 @@ import (
 // siteLabel keeps sites apart: the baselines of a site select only its own namespaces.
 const siteLabel = "site.netbaseline.dev/id"
 
-// site is a corner of the cluster in which one workload runs once: three namespaces that are old enough for pods, and baselines.
+// site is a corner of the cluster in which one workload runs once: three namespaces that are old
+// enough for pods, and baselines.
 type site struct {
 	id         string
 	namespaces [3]string
@@ -93,8 +94,8 @@ func (s *site) setLabels(ctx context.Context, i int, labels ...string) error {
 	return env.Admin.Update(ctx, namespace)
 }
 
-// free fails a test for every violation so far, and gives the namespaces back. Baselines are forced off, whatever holds them. No manager may
-// run.
+// free fails a test for every violation so far, and gives the namespaces back. Baselines are forced
+// off, whatever holds them. No manager may run.
 func (s *site) free(t *testing.T) {
 	t.Helper()
 	freeAll(t, []*site{s})
@@ -135,7 +136,8 @@ func (s *site) giveBack(ctx context.Context) error {
 	return nil
 }
 
-// abandon gives back what a test that failed has left, so that the tests after it have their namespaces, and nothing to clean up.
+// abandon gives back what a test that failed has left, so that the tests after it have their
+// namespaces, and nothing to clean up.
 func (s *site) abandon(t *testing.T) {
 	if s.freed {
 		return
@@ -249,7 +251,8 @@ func (s *site) settle(t *testing.T) {
 	eventually(t, func() string { return s.unsettled(t) })
 }
 
-// counts says how often each policy was written, by its place in the site, so that sites can be compared.
+// counts says how often each policy was written, by its place in the site, so that sites can be
+// compared.
 func (s *site) counts(t *testing.T) map[string]witness.Count {
 	t.Helper()
 	all, err := judge.Counts(t.Context(), s.since)

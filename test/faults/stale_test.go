@@ -26,10 +26,12 @@ import (
 // history is what happens to a site of which one of two API servers sees only the first part.
 type history struct {
 	name string
-	// seen are steps that both servers see, with a manager that follows. No manager sees last before it is undone.
+	// seen are steps that both servers see, with a manager that follows. No manager sees last
+	// before it is undone.
 	seen []step
 	last step
-	// undone and then are steps that one server sees alone: the first without a manager, the others with one that follows.
+	// undone and then are steps that one server sees alone: the first without a manager, the others
+	// with one that follows.
 	undone step
 	then   []step
 	// policies is how many policies there are in the end.
@@ -121,7 +123,8 @@ type newcomer struct {
 	name string
 	// detour chooses the calls that the server answers.
 	detour func(faults.Call) bool
-	// streams reports whether its caches ask for a watch that begins with all there is, and not for a list.
+	// streams reports whether its caches ask for a watch that begins with all there is, and not for
+	// a list.
 	streams bool
 }
 
@@ -132,8 +135,9 @@ var newcomers = []newcomer{
 	{"calls for its caches alone, streams", faults.Call.ForCache, true},
 }
 
-// An API server that is cut off from etcd answers from the past. Managers that have seen more before, on another one, come to it: by a
-// restart, or because their watches do. They remove nothing and open nothing, and when the server catches up, so do they.
+// An API server that is cut off from etcd answers from the past. Managers that have seen more
+// before, on another one, come to it: by a restart, or because their watches do. They remove
+// nothing and open nothing, and when the server catches up, so do they.
 func TestAStaleAPIServer(t *testing.T) {
 	link, err := faults.NewLink(strings.TrimPrefix(env.Cluster.EtcdEndpoint(), "http://"))
 	must(t, err)
@@ -180,7 +184,8 @@ func goBackInTime(t *testing.T, stale *localcluster.APIServer, link *faults.Link
 	freeAll(t, sites)
 }
 
-// takeSides takes a site through the part of each history that both servers see, cuts one off, and then through what is undone.
+// takeSides takes a site through the part of each history that both servers see, cuts one off, and
+// then through what is undone.
 func takeSides(t *testing.T, stale *localcluster.APIServer, link *faults.Link) []*site {
 	t.Helper()
 	sites := make([]*site, len(histories))
@@ -230,7 +235,8 @@ func finishHistories(t *testing.T, sites []*site) {
 
 func watches(call faults.Call) bool { return call.Verb == "watch" }
 
-// start starts a manager whose calls lead to the server that is behind, and waits until it has asked for all that its caches hold.
+// start starts a manager whose calls lead to the server that is behind, and waits until it has
+// asked for all that its caches hold.
 func (n *newcomer) start(t *testing.T, stale *localcluster.APIServer) *operator {
 	t.Helper()
 	featurestesting.SetFeatureDuringTest(t, features.WatchListClient, n.streams)
@@ -254,7 +260,8 @@ func (o *operator) asks(t *testing.T) {
 	})
 }
 
-// seenBy returns what one API server, or the first one, says is there, with the versions. From version "0" on, it answers from its cache.
+// seenBy returns what one API server, or the first one, says is there, with the versions. From
+// version "0" on, it answers from its cache.
 func seenBy(t *testing.T, host, version string) string {
 	t.Helper()
 	config := env.Cluster.Config()
@@ -291,7 +298,8 @@ func expectNoDelete(t *testing.T, sites []*site, since int64) {
 	}
 }
 
-// expectDoubt fails a test if no manager has ever asked past its cache whether a namespace is really free.
+// expectDoubt fails a test if no manager has ever asked past its cache whether a namespace is
+// really free.
 func expectDoubt(t *testing.T, operators []*operator) {
 	t.Helper()
 	for _, o := range operators {

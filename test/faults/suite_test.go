@@ -21,13 +21,16 @@ import (
 )
 
 const (
-	// poolSize is how many namespaces the sites share, and maxSites how many sites there can be at a time.
+	// poolSize is how many namespaces the sites share, and maxSites how many sites there can be at
+	// a time.
 	poolSize, maxSites = 300, poolSize / 3
-	// grown is the age from which a namespace may hold pods, so that the order of writes in it counts.
+	// grown is the age from which a namespace may hold pods, so that the order of writes in it
+	// counts.
 	grown = 11500 * time.Millisecond
 	// patience bounds every wait. What works takes tenths of a second.
 	patience = 60 * time.Second
-	// restartBound is how long a tenant's write may hold a namespace open where the manager crashes or is kept from writing.
+	// restartBound is how long a tenant's write may hold a namespace open where the manager crashes
+	// or is kept from writing.
 	restartBound = time.Minute
 	seed         = 20261124
 )

@@ -47,8 +47,8 @@ var vandalisms = map[string]func(*networkingv1.NetworkPolicy){
 	},
 }
 
-// A tenant who loops over everything that a tenant can do to our policies is always answered: no hole is left for later, and each write
-// of ours answers one of the tenant's.
+// A tenant who loops over everything that a tenant can do to our policies is always answered: no
+// hole is left for later, and each write of ours answers one of the tenant's.
 func TestATenantWhoLoops(t *testing.T) {
 	const changes, interval = 200, 50 * time.Millisecond
 	s := newSite(t)

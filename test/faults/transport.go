@@ -29,7 +29,8 @@ func (c Call) ForCache() bool {
 	return c.Verb == "watch" || c.Verb == "list" && c.ResourceVersion != ""
 }
 
-// Writes reports whether the call is meant to change a policy or a baseline. Events and leases do not count.
+// Writes reports whether the call is meant to change a policy or a baseline. Events and leases do
+// not count.
 func (c Call) Writes() bool {
 	return slices.Contains([]string{"create", "update", "patch", "delete"}, c.Verb) &&
 		slices.Contains([]string{"networkpolicies", "clusternetworkbaselines"}, c.Resource)
@@ -141,8 +142,8 @@ func (t *Transport) Quiet(duration time.Duration) bool {
 // Died is closed when the client dies.
 func (t *Transport) Died() <-chan struct{} { return t.died }
 
-// Die is a crash, as the API server sees it: from now on, no call gets through. It does not return to the caller either, so that
-// nothing that runs on an error runs.
+// Die is a crash, as the API server sees it: from now on, no call gets through. It does not return
+// to the caller either, so that nothing that runs on an error runs.
 func (t *Transport) Die() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

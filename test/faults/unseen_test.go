@@ -21,7 +21,8 @@ type interlude struct {
 	resource string
 	// from and until are the two events of a site's object between which it is not seen.
 	from, until func(*site, faults.Event) bool
-	// writes is how many writes of policies by the manager the whole of it takes, if the first event never arrives.
+	// writes is how many writes of policies by the manager the whole of it takes, if the first
+	// event never arrives.
 	writes int
 }
 
@@ -47,7 +48,8 @@ func labelled(environment string) func(*site, faults.Event) bool {
 	}
 }
 
-// policyIs chooses events about one policy of a site's first namespace. Its generation counts the changes of its spec.
+// policyIs chooses events about one policy of a site's first namespace. Its generation counts the
+// changes of its spec.
 func policyIs(kind watch.EventType, generation int64) func(*site, faults.Event) bool {
 	return func(s *site, event faults.Event) bool {
 		return event.Type == kind && event.Object.Generation == generation &&

@@ -24,8 +24,9 @@ func watchOf(resource string) func(faults.Call) bool {
 
 var watched = []string{"namespaces", "networkpolicies", "clusternetworkbaselines"}
 
-// What a manager sees of one kind is late, or its watches break every 300 ms, or are told that they are too old: all workloads end as
-// they must, and on the way nothing is opened or removed on an outdated view.
+// What a manager sees of one kind is late, or its watches break every 300 ms, or are told that they
+// are too old: all workloads end as they must, and on the way nothing is opened or removed on an
+// outdated view.
 func TestViewsThatLag(t *testing.T) {
 	for _, resource := range watched {
 		for name, rule := range map[string]*faults.Rule{
@@ -61,7 +62,8 @@ func TestViewsThatLag(t *testing.T) {
 	}
 }
 
-// Whichever way of valid specs leads to a spec, what stands in the end is what a fresh install of it makes.
+// Whichever way of valid specs leads to a spec, what stands in the end is what a fresh install of
+// it makes.
 func TestThePathDoesNotMatter(t *testing.T) {
 	walks, steps := 6, 10
 	if *long {
@@ -117,7 +119,8 @@ func TestThePathDoesNotMatter(t *testing.T) {
 	}
 }
 
-// standing returns the specs in a site as JSON, by place and name, with the names of the site's own things left out.
+// standing returns the specs in a site as JSON, by place and name, with the names of the site's own
+// things left out.
 func standing(s *site) map[string]string {
 	specs := map[string]string{}
 	judge.Look(func(j *witness.Judge) {

@@ -31,7 +31,8 @@ type workload struct {
 
 func enforce(t *testing.T, s *site) { s.create(t, s.baseline("a")) }
 
-// enforceStrictly opens nothing but DNS; what enforceBelow would govern, it opens to its environment.
+// enforceStrictly opens nothing but DNS; what enforceBelow would govern, it opens to its
+// environment.
 func enforceStrictly(t *testing.T, s *site) {
 	s.create(t, s.baseline("a").Priority(7).Scope(v1alpha1.IsolationScopeNone))
 }
@@ -130,7 +131,8 @@ func (w *workload) prepare(t *testing.T, count int) []*site {
 	return prepare(t, slices.Repeat([]*workload{w}, count))
 }
 
-// prepare has a site ready for the act of each workload, with one manager for all of them that is gone again in the end.
+// prepare has a site ready for the act of each workload, with one manager for all of them that is
+// gone again in the end.
 func prepare(t *testing.T, chosen []*workload) []*site {
 	t.Helper()
 	prepared, befores := newSites(t, len(chosen)), make([][]step, len(chosen))
@@ -179,7 +181,8 @@ func everyWorkload() []*workload {
 	return all
 }
 
-// grouped splits workloads into groups that need no more sites than there are, if each needs as many as the function says.
+// grouped splits workloads into groups that need no more sites than there are, if each needs as
+// many as the function says.
 func grouped(all []*workload, need func(*workload) int) [][]*workload {
 	var groups [][]*workload
 	left := 0
@@ -195,7 +198,8 @@ func grouped(all []*workload, need func(*workload) int) [][]*workload {
 
 // lesson is what a workload takes while nothing goes wrong.
 type lesson struct {
-	// calls are those that a manager makes about the site, reads past the cache among them, and writes those of them that write.
+	// calls are those that a manager makes about the site, reads past the cache among them, and
+	// writes those of them that write.
 	calls, writes []faults.Call
 	counts        map[string]witness.Count
 }

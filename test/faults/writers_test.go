@@ -33,7 +33,8 @@ func TestTwoManagersAtOnce(t *testing.T) {
 	freeAll(t, all)
 }
 
-// The processes of the control plane are killed, and stopped and continued, in the middle of a workload.
+// The processes of the control plane are killed, and stopped and continued, in the middle of a
+// workload.
 func TestTheControlPlaneIsKilledAndStopped(t *testing.T) {
 	cluster := env.Cluster
 	outages := map[string]func() error{

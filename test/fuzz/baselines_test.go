@@ -29,7 +29,8 @@ const definition = "../../config/crd/bases/policy.netbaseline.dev_clusternetwork
 
 var baselineKind = v1alpha1.GroupVersion.WithKind("ClusterNetworkBaseline")
 
-// baselineServer does with a baseline what an API server does that has our CustomResourceDefinition.
+// baselineServer does with a baseline what an API server does that has our
+// CustomResourceDefinition.
 type baselineServer struct {
 	schema   *schema.Structural
 	strategy rest.RESTCreateStrategy
@@ -67,7 +68,8 @@ func newBaselineServer() (*baselineServer, error) {
 	return &baselineServer{structural, strategy}, nil
 }
 
-// asBaseline makes the body of a request of a document, JSON or YAML, whatever it is about; nil if it is nothing of the kind.
+// asBaseline makes the body of a request of a document, JSON or YAML, whatever it is about; nil if
+// it is nothing of the kind.
 func asBaseline(document []byte) []byte {
 	content := map[string]any{}
 	if err := yaml.Unmarshal(document, &content); err != nil || content == nil {
@@ -81,8 +83,9 @@ func asBaseline(document []byte) []byte {
 	return body
 }
 
-// admit answers to the creation of a baseline as the API server does: with what a client reads afterwards, or with an error. A
-// baseline that is refused is returned as well, defaulted, if it can be read at all.
+// admit answers to the creation of a baseline as the API server does: with what a client reads
+// afterwards, or with an error. A baseline that is refused is returned as well, defaulted, if it
+// can be read at all.
 func (s *baselineServer) admit(body []byte) (*v1alpha1.ClusterNetworkBaseline, error) {
 	object := &unstructured.Unstructured{}
 	if err := object.UnmarshalJSON(body); err != nil {
@@ -108,7 +111,8 @@ func (s *baselineServer) admit(body []byte) (*v1alpha1.ClusterNetworkBaseline, e
 	return baseline, err
 }
 
-// read returns a stored object as a client reads it. What the schema defaults is defaulted again then.
+// read returns a stored object as a client reads it. What the schema defaults is defaulted again
+// then.
 func (s *baselineServer) read(stored *unstructured.Unstructured) (*v1alpha1.ClusterNetworkBaseline, error) {
 	defaulting.Default(stored.Object, s.schema)
 	raw, err := stored.MarshalJSON()

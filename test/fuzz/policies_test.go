@@ -22,15 +22,18 @@ import (
 )
 
 const (
-	// maxRequestBody is how large a request may be: https://github.com/kubernetes/apiserver/blob/v0.37.2/pkg/server/config.go#L474
+	// maxRequestBody is how large a request may be:
+	// https://github.com/kubernetes/apiserver/blob/v0.37.2/pkg/server/config.go#L474
 	maxRequestBody = 3 << 20
-	// maxStored is how large an object may be in etcd, with something left for its key: https://etcd.io/docs/v3.6/dev-guide/limit/
+	// maxStored is how large an object may be in etcd, with something left for its key:
+	// https://etcd.io/docs/v3.6/dev-guide/limit/
 	maxStored = 3<<19 - 1<<10
 )
 
 var errTooLarge = errors.New("request is too large")
 
-// policyServer does with a NetworkPolicy what an API server does, all but admission plugins and the disk.
+// policyServer does with a NetworkPolicy what an API server does, all but admission plugins and the
+// disk.
 type policyServer struct {
 	wire, storage runtime.Codec
 	fields        *managedfields.FieldManager

@@ -22,8 +22,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/specs"
 )
 
-// Whatever the API server admits as a baseline renders, in whatever namespace, to policies that it admits and stores as they are, and
-// that open nothing but what the baseline says.
+// Whatever the API server admits as a baseline renders, in whatever namespace, to policies that it
+// admits and stores as they are, and that open nothing but what the baseline says.
 func FuzzRender(f *testing.F) {
 	for _, example := range choices.Examples(128) {
 		f.Add(example)
@@ -133,8 +133,9 @@ func check(t *testing.T, server *policyServer, baseline *v1alpha1.ClusterNetwork
 	}
 }
 
-// beyondValidate reports whether a refusal is about what the operator need not refuse: bounds, duplicates, the priority and what is
-// written about DNS without being used do not keep a baseline from being carried out, and in a Go type "" and null are as absent.
+// beyondValidate reports whether a refusal is about what the operator need not refuse: bounds,
+// duplicates, the priority and what is written about DNS without being used do not keep a baseline
+// from being carried out, and in a Go type "" and null are as absent.
 func beyondValidate(baseline *v1alpha1.ClusterNetworkBaseline, refusal error) bool {
 	status, ok := errors.AsType[*apierrors.StatusError](refusal)
 	if !ok || status.ErrStatus.Details == nil {
@@ -156,7 +157,8 @@ func beyondValidate(baseline *v1alpha1.ClusterNetworkBaseline, refusal error) bo
 	return true
 }
 
-// checkNames checks that exactly the policies that the baseline asks for are there, under our names and in their order.
+// checkNames checks that exactly the policies that the baseline asks for are there, under our names
+// and in their order.
 func checkNames(t *testing.T, baseline *v1alpha1.ClusterNetworkBaseline, rendered []policy.Desired) {
 	t.Helper()
 	var names []string
@@ -174,7 +176,8 @@ func checkNames(t *testing.T, baseline *v1alpha1.ClusterNetworkBaseline, rendere
 	}
 }
 
-// checkStored checks that the API server admits a policy without a word and stores exactly what was rendered.
+// checkStored checks that the API server admits a policy without a word and stores exactly what was
+// rendered.
 func checkStored(t *testing.T, server *policyServer, desired policy.Desired, namespace string) {
 	t.Helper()
 	name := desired.Policy.Name
@@ -223,7 +226,8 @@ func checkTraffic(t *testing.T, baseline *v1alpha1.ClusterNetworkBaseline, names
 	}
 }
 
-// checkRule checks a rule. One without peers would be open to everybody, and one without ports is open on all of them.
+// checkRule checks a rule. One without peers would be open to everybody, and one without ports is
+// open on all of them.
 func checkRule(
 	t *testing.T, baseline *v1alpha1.ClusterNetworkBaseline, namespace policy.Namespace, name string,
 	peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort,
@@ -267,7 +271,8 @@ func namedForDNS(baseline *v1alpha1.ClusterNetworkBaseline, peer networkingv1.Ne
 	})
 }
 
-// ownEnvironment reports whether a peer is the pods of the namespace itself, or the namespaces of its environment.
+// ownEnvironment reports whether a peer is the pods of the namespace itself, or the namespaces of
+// its environment.
 func ownEnvironment(baseline *v1alpha1.ClusterNetworkBaseline, namespace policy.Namespace, peer networkingv1.NetworkPolicyPeer) bool {
 	isolation := &baseline.Spec.EnvironmentIsolation
 	environment := namespace.Labels[string(isolation.LabelKey)]

@@ -26,7 +26,8 @@ import (
 )
 
 const (
-	// keptMetadata is up to how many bytes of labels, annotations and finalizers of a policy are kept, and keptSpec of a replaced spec.
+	// keptMetadata is up to how many bytes of labels, annotations and finalizers of a policy are
+	// kept, and keptSpec of a replaced spec.
 	keptMetadata, keptSpec = 64 << 10, 16 << 10
 	// ample is how large a policy of ours may be: well below what the API server stores.
 	ample = maxStored / 2
@@ -138,8 +139,9 @@ func (g tamperer) oneText(values ...string) func() string {
 	return func() string { return choices.Pick(g.Source, values...) }
 }
 
-// times does something a few times, with the oddest values, or very often. Then the values must not be odd: the API server would list
-// each mistake, in a time that grows with the square of their number.
+// times does something a few times, with the oddest values, or very often. Then the values must not
+// be odd: the API server would list each mistake, in a time that grows with the square of their
+// number.
 func (g tamperer) times(do func(i int, odd bool)) {
 	n, odd := 1+g.IntN(4), true
 	if g.OneIn(8) {
@@ -269,7 +271,8 @@ func checkReplaced(t *testing.T, desired policy.Desired, before *networkingv1.Ne
 	}
 }
 
-// checkMetadata checks that foreign metadata is kept as it was, all of it within the bound and none of it beyond.
+// checkMetadata checks that foreign metadata is kept as it was, all of it within the bound and none
+// of it beyond.
 func checkMetadata(t *testing.T, desired policy.Desired, before, after *networkingv1.NetworkPolicy) {
 	t.Helper()
 	labels, annotations, finalizers := maps.Clone(before.Labels), maps.Clone(before.Annotations), slices.Clone(before.Finalizers)

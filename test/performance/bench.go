@@ -79,7 +79,8 @@ func tools() func(func(string, starter) bool) {
 	}
 }
 
-// benchTool measures one tool: streams of new namespaces on one control plane, existing ones and upkeep on another.
+// benchTool measures one tool: streams of new namespaces on one control plane, existing ones and
+// upkeep on another.
 func benchTool(ctx context.Context, o *options, screen *screen, name string, start starter) (report.Tool, error) {
 	result := report.Tool{Name: name, Phases: map[string]report.Phase{}}
 	for _, work := range []func(*session, context.Context) error{(*session).stream, (*session).existingAndUpkeep} {

@@ -84,8 +84,8 @@ func inParallel(workers, count int, work func(number int) error) error {
 	return errors.Join(errs...)
 }
 
-// createPaced creates so many namespaces a second, until there are count of them or until stop is closed, and returns how many it
-// has created. A slow answer does not slow down those that follow.
+// createPaced creates so many namespaces a second, until there are count of them or until stop is
+// closed, and returns how many it has created. A slow answer does not slow down those that follow.
 func createPaced(ctx context.Context, admin client.Client, phase string, rate, count int, stop <-chan struct{}) (int, error) {
 	ticker := time.NewTicker(time.Second / time.Duration(rate))
 	defer ticker.Stop()

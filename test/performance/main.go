@@ -4,7 +4,8 @@
 // of its own, under a service account, on a fresh control plane, and all are judged by one
 // observer.
 //
-// It decides nothing about netbaseline and changes nothing outside of its own control planes and the folder of its results.
+// It decides nothing about netbaseline and changes nothing outside of its own control planes and
+// the folder of its results.
 package main
 
 import (

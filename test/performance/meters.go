@@ -90,7 +90,8 @@ func (s sample) sum(name, label, value string) float64 {
 const (
 	collectionsMetric = "go_gc_cycles_total_gc_cycles_total"
 	liveHeapMetric    = "go_gc_heap_live_bytes"
-	// collections is after how many garbage collections what is no longer needed is gone: the first one finalises.
+	// collections is after how many garbage collections what is no longer needed is gone: the first
+	// one finalises.
 	collections   = 2
 	heapInterval  = 20 * time.Millisecond
 	heapPatience  = 5 * time.Minute // a collection is forced after two minutes

@@ -13,10 +13,12 @@ const (
 	// patience is how long a baseline, a roll-out or a restart may take.
 	patience     = 5 * time.Minute
 	lookInterval = 50 * time.Millisecond
-	// youngNamespace is longer than netbaseline takes a namespace for young, and writes its policies in parallel. An existing one may
-	// hold pods, so that they come one after the other, as from the ordered reactor.
+	// youngNamespace is longer than netbaseline takes a namespace for young, and writes its
+	// policies in parallel. An existing one may hold pods, so that they come one after the other,
+	// as from the ordered reactor.
 	youngNamespace = 12 * time.Second
-	// warmUps is how many namespaces come before what is measured, so that no tool pays for the first use of connections and caches.
+	// warmUps is how many namespaces come before what is measured, so that no tool pays for the
+	// first use of connections and caches.
 	warmUps = 20
 )
 
@@ -87,7 +89,8 @@ func (s *session) burst(ctx context.Context, result *report.Phase) error {
 	return s.conclude(ctx, report.Burst, s.options.namespaces, began, result)
 }
 
-// existing measures how long it takes to protect namespaces that are there already, while new ones keep arriving.
+// existing measures how long it takes to protect namespaces that are there already, while new ones
+// keep arriving.
 func (s *session) existing(ctx context.Context) error {
 	s.screen.busy(s.name, fmt.Sprintf("creating %d namespaces", s.options.namespaces))
 	if err := createAll(ctx, s.admin, report.Existing, s.options.namespaces); err != nil {

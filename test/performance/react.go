@@ -15,7 +15,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/performance/reactor"
 )
 
-// reactorCommand makes this program a bare reactor, in a process of its own so that it can be measured like the manager.
+// reactorCommand makes this program a bare reactor, in a process of its own so that it can be
+// measured like the manager.
 const reactorCommand = "reactor"
 
 // beginSignal has a reactor protect the existing namespaces.

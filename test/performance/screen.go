@@ -11,7 +11,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/performance/report"
 )
 
-// screen shows how far a run is: on a terminal in one line that is updated, and everywhere in one line for each phase that is over.
+// screen shows how far a run is: on a terminal in one line that is updated, and everywhere in one
+// line for each phase that is over.
 type screen struct {
 	terminal bool
 	busyLine bool

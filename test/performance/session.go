@@ -24,7 +24,8 @@ type session struct {
 	options     *options
 	screen      *screen
 	environment *harness.Environment
-	// admin creates, deletes and edits, over a connection of its own, so that it does not wait behind the observer's watches.
+	// admin creates, deletes and edits, over a connection of its own, so that it does not wait
+	// behind the observer's watches.
 	admin    client.Client
 	observer *observer.Observer
 	tool     *tool
@@ -37,7 +38,8 @@ type session struct {
 // starter starts a tool.
 type starter func(context.Context, *harness.Environment) (*tool, error)
 
-// open starts a control plane, an observer and a tool. fail is called when the observer has lost sight.
+// open starts a control plane, an observer and a tool. fail is called when the observer has lost
+// sight.
 func (s *session) open(ctx context.Context, start starter, fail func(error)) error {
 	s.screen.busy(s.name, "starting a control plane")
 	var err error

@@ -26,7 +26,8 @@ import (
 type tool struct {
 	*localcluster.Process
 	user string
-	// begin makes it protect the namespaces that exist already. It returns without waiting for that.
+	// begin makes it protect the namespaces that exist already. It returns without waiting for
+	// that.
 	begin func(context.Context) error
 	// meters reads the manager's metrics; nil for the reactors.
 	meters *meters

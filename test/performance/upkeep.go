@@ -42,7 +42,8 @@ func (s *session) upkeep(ctx context.Context) error {
 // restPaced is how many new namespaces are measured with all others at rest.
 const restPaced = 200
 
-// roll measures a change of the spec for all namespaces: another port of the DNS servers, thus one of the three policies.
+// roll measures a change of the spec for all namespaces: another port of the DNS servers, thus one
+// of the three policies.
 func (s *session) roll(ctx context.Context, result *report.Phase) error {
 	changed := baseline().DNSPorts(dnsPort("UDP", 53), dnsPort("TCP", 53), dnsPort("UDP", 5353))
 	s.observer.Expect(changed.Obj())
@@ -101,7 +102,8 @@ func (s *session) repairStorm(ctx context.Context, result *report.Phase, damage 
 	return s.concludeRepairs(ctx, count, began, result)
 }
 
-// repairSingles breaks one policy after the other, in another namespace each, deleted and opened in turn.
+// repairSingles breaks one policy after the other, in another namespace each, deleted and opened in
+// turn.
 func (s *session) repairSingles(ctx context.Context, result *report.Phase) error {
 	s.observer.TakeRepairs()
 	began, count := time.Now(), s.options.singles

@@ -22,7 +22,8 @@ type end struct{ name, environment string }
 // everything is allowed without any policy.
 func everything(_, _ end) bool { return true }
 
-// onlyOwnEnvironment is what the sample baseline promises: DNS, the own namespace, the own environment.
+// onlyOwnEnvironment is what the sample baseline promises: DNS, the own namespace, the own
+// environment.
 func onlyOwnEnvironment(from, to end) bool {
 	switch {
 	case to.name == dns:
@@ -76,7 +77,8 @@ func saysReady(baseline *v1alpha1.ClusterNetworkBaseline) bool {
 	return meta.IsStatusConditionTrue(baseline.Status.Conditions, v1alpha1.ConditionReady)
 }
 
-// onceReady expects that the baseline has never been Ready, since the step began, without governing what it has to.
+// onceReady expects that the baseline has never been Ready, since the step began, without governing
+// what it has to.
 func onceReady(s *scene, governed int32) error {
 	frames, err := s.film.since(s.start)
 	for _, frame := range frames {
@@ -164,12 +166,14 @@ func removedAll(sentence string) func(*scene) (outcome, error) {
 
 // meanwhile is what the demo expects to see until a policy is restored.
 type meanwhile struct {
-	// changes are the connections, sorted, that are possible and should not be, or the other way round.
+	// changes are the connections, sorted, that are possible and should not be, or the other way
+	// round.
 	changes  []way
 	sentence string
 }
 
-// putBack expects that a policy was tampered with, that this had the effect announced, and that the policy is what it was before.
+// putBack expects that a policy was tampered with, that this had the effect announced, and that the
+// policy is what it was before.
 func putBack(namespace, name string, announced meanwhile) func(*scene) (outcome, error) {
 	key := client.ObjectKey{Namespace: namespace, Name: name}
 	return func(s *scene) (outcome, error) {
@@ -206,7 +210,8 @@ func putBack(namespace, name string, announced meanwhile) func(*scene) (outcome,
 	}
 }
 
-// between measures the time from the first frame of one kind, since the step began, to the last of another.
+// between measures the time from the first frame of one kind, since the step began, to the last of
+// another.
 func (s *scene) between(cause, effect shows) (time.Duration, error) {
 	frames, err := s.film.since(s.start)
 	if err != nil {

@@ -112,7 +112,8 @@ func (f *film) since(start int) ([]frame, error) {
 	return frames, f.failed
 }
 
-// policies returns the policies as they were when a number of frames had come, by namespace and name.
+// policies returns the policies as they were when a number of frames had come, by namespace and
+// name.
 func (f *film) policies(count int) map[client.ObjectKey]*networkingv1.NetworkPolicy {
 	policies := map[client.ObjectKey]*networkingv1.NetworkPolicy{}
 	for _, frame := range f.until(count) {

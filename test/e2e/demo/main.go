@@ -32,7 +32,8 @@ func run() int {
 	_ = flags.Parse(os.Args[1:])   // exits on an error
 	ctrl.SetLogger(logr.Discard()) // the demo prints to the screen
 
-	// A closed terminal, or a reader of our output that has gone, must not leave processes behind either.
+	// A closed terminal, or a reader of our output that has gone, must not leave processes behind
+	// either.
 	ctx, release := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer release()
 	screen := newScreen(os.Stdout)

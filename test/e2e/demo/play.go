@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// deadline is how long a step may take to come out as announced. It is for a busy machine: a quiet one needs hundredths of a second.
+	// deadline is how long a step may take to come out as announced. It is for a busy machine: a
+	// quiet one needs hundredths of a second.
 	deadline     = 60 * time.Second
 	pollInterval = 50 * time.Millisecond
 )

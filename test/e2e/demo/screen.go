@@ -165,7 +165,8 @@ func wrapCommand(arguments []string, limit int) []string {
 	return append(lines, line)
 }
 
-// quote quotes an argument if a shell would not take it as it is. None of ours holds a single quote.
+// quote quotes an argument if a shell would not take it as it is. None of ours holds a single
+// quote.
 func quote(argument string) string {
 	if strings.ContainsAny(argument, ` "{}[]*$&|;<>()`) {
 		return "'" + argument + "'"

@@ -21,7 +21,8 @@ type step struct {
 // command is a command of a user: kubectl and arguments.
 type command struct {
 	arguments []string
-	// patient commands are tried until they succeed: what they need takes a moment in the API server.
+	// patient commands are tried until they succeed: what they need takes a moment in the API
+	// server.
 	patient bool
 	// refused commands must be forbidden.
 	refused bool

@@ -9,7 +9,8 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// causes bring about what a page quotes and no code of ours says alone, and return what was said. Each leaves behind what tidy takes away.
+// causes bring about what a page quotes and no code of ours says alone, and return what was said.
+// Each leaves behind what tidy takes away.
 var causes = map[string]func(*testing.T, Gomega) string{
 	"Waiting for the netbaseline operator": nobodyRuns,
 	`<n> of <n namespaces> not protected; <namespace>: QuotaExceeded: create <policy>: exceeded quota: <quota>, <usage>`:                                              aQuotaRefuses,

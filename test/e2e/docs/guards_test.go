@@ -7,7 +7,8 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// trial is something that a guard of docs/security.md refuses, or lets pass. Without the guard it succeeds in either case.
+// trial is something that a guard of docs/security.md refuses, or lets pass. Without the guard it
+// succeeds in either case.
 type trial struct {
 	script  string
 	refused bool
@@ -66,8 +67,9 @@ var guards = map[string]struct {
 	}},
 }
 
-// The guards that docs/security.md recommends refuse what they are there for, each way around them included, and nothing else. Every trial
-// is made without the guard first: what refuses it afterwards can only be the guard.
+// The guards that docs/security.md recommends refuse what they are there for, each way around them
+// included, and nothing else. Every trial is made without the guard first: what refuses it
+// afterwards can only be the guard.
 func TestTheGuardsOfThePageHold(t *testing.T) {
 	page := allPages(t)["docs/security.md"]
 	for name, guard := range guards {

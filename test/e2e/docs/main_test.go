@@ -49,7 +49,8 @@ func newGomega(t *testing.T) Gomega {
 	return g
 }
 
-// allPages reads README, CONTRIBUTING and the like, and everything under docs/, by their paths in the repository.
+// allPages reads README, CONTRIBUTING and the like, and everything under docs/, by their paths in
+// the repository.
 func allPages(t *testing.T) map[string]*pages.Page {
 	t.Helper()
 	root := harness.RepositoryPath(".")

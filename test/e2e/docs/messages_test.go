@@ -42,7 +42,8 @@ func quotedMessages(t *testing.T) (found []quoted) {
 	return found
 }
 
-// A quoted message is one that the code can say, word for word, or one that a test below makes a live cluster say.
+// A quoted message is one that the code can say, word for word, or one that a test below makes a
+// live cluster say.
 func TestEveryMessageIsSaid(t *testing.T) {
 	speech := newSpeech(t)
 	said := map[string]bool{}
@@ -77,8 +78,8 @@ func TestTheCheckOfMessagesIsStrict(t *testing.T) {
 	}
 }
 
-// newSpeech returns an expression for everything that the code can say: one template after the other, whose values are <…>, a reason, or
-// another template.
+// newSpeech returns an expression for everything that the code can say: one template after the
+// other, whose values are <…>, a reason, or another template.
 func newSpeech(t *testing.T) *regexp.Regexp {
 	t.Helper()
 	templates := templatesOf(t)
@@ -115,7 +116,8 @@ func reasons(t *testing.T) []string {
 
 var verbs = regexp.MustCompile(`%[+#]?[a-z]`)
 
-// templatesOf returns the texts in the rooms' code, with a hole for each value: formats, and texts put together with +.
+// templatesOf returns the texts in the rooms' code, with a hole for each value: formats, and texts
+// put together with +.
 func templatesOf(t *testing.T) (templates []string) {
 	t.Helper()
 	add := func(template string) {
@@ -153,8 +155,8 @@ func templatesOf(t *testing.T) (templates []string) {
 
 var word = regexp.MustCompile(`[A-Za-z]{2}`)
 
-// isSpeech reports whether a text is more than a name or a lone value: it has several words, or a word and a value. What hangs the first failure
-// onto a message has no words.
+// isSpeech reports whether a text is more than a name or a lone value: it has several words, or a
+// word and a value. What hangs the first failure onto a message has no words.
 func isSpeech(template string) bool {
 	bare := strings.TrimSpace(strings.ReplaceAll(template, hole, " "))
 	return word.MatchString(bare) && (strings.Contains(template, hole) || strings.Contains(bare, " ")) || strings.HasPrefix(template, "; ")

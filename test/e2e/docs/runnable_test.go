@@ -92,7 +92,8 @@ func followedBy(page *pages.Page, i int) string {
 	return ""
 }
 
-// runUntil runs a block. If it only reads, it is run again until it prints what the page shows: a reader, too, looks twice.
+// runUntil runs a block. If it only reads, it is run again until it prints what the page shows: a
+// reader, too, looks twice.
 func runUntil(t *testing.T, at, script, shown string) (printed string) {
 	t.Helper()
 	g := newGomega(t)
@@ -136,7 +137,8 @@ func apply(t *testing.T, at, manifest string) string {
 	return printed
 }
 
-// mustBeRefused runs a block until it is refused with the words that the page shows: a guard that was just put up takes a moment to be in force.
+// mustBeRefused runs a block until it is refused with the words that the page shows: a guard that
+// was just put up takes a moment to be in force.
 func mustBeRefused(t *testing.T, at, script, words string) {
 	t.Helper()
 	if strings.TrimSpace(words) == "" {
@@ -157,7 +159,8 @@ var (
 	gaps = regexp.MustCompile(`\s{2,}|\t`)
 )
 
-// compare says how two outputs differ, apart from ages and the width of columns. A line … on the page stands for any number of lines.
+// compare says how two outputs differ, apart from ages and the width of columns. A line … on the
+// page stands for any number of lines.
 func compare(shown, printed string) string {
 	want, got := cells(shown), cells(printed)
 	if at := slices.IndexFunc(want, func(line []string) bool { return len(line) == 1 && line[0] == "…" }); at >= 0 {

@@ -17,8 +17,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
-// elsewhere are API groups that our control plane does not serve. What a page shows of them is checked against their own Go types, in
-// the module test/e2e/docs/foreign.
+// elsewhere are API groups that our control plane does not serve. What a page shows of them is
+// checked against their own Go types, in the module test/e2e/docs/foreign.
 var elsewhere = []string{"kustomize.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"}
 
 func TestEveryYAMLBlockIsAccepted(t *testing.T) {
@@ -96,7 +96,8 @@ func dryRun(t *testing.T, object *unstructured.Unstructured) {
 
 const ourRepository = "https://github.com/netbaseline/netbaseline//"
 
-// rendered checks a kustomization that takes this repository as a base: here, without a network, from a copy of it.
+// rendered checks a kustomization that takes this repository as a base: here, without a network,
+// from a copy of it.
 func rendered(t *testing.T, kustomization string) {
 	t.Helper()
 	directory := t.TempDir()

@@ -21,8 +21,8 @@ const (
 	fromMonitoring = `[{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]`
 )
 
-// The two differences that there have to be: Helm cannot bring the namespace that it keeps the release in, and only Helm
-// understands that it is to keep the CustomResourceDefinition.
+// The two differences that there have to be: Helm cannot bring the namespace that it keeps the
+// release in, and only Helm understands that it is to keep the CustomResourceDefinition.
 func asHelm(t *testing.T, kustomized objects) objects {
 	t.Helper()
 	if kustomized[namespaceKey] == nil {
@@ -123,7 +123,8 @@ func TestTheInstallerIsWhatKustomizeInstalls(t *testing.T) {
 	}
 }
 
-// What GitOps tools do: the base comes out of a Git repository at a ref, and an overlay elsewhere sets image and namespace.
+// What GitOps tools do: the base comes out of a Git repository at a ref, and an overlay elsewhere
+// sets image and namespace.
 func TestTheDefaultIsARemoteBase(t *testing.T) {
 	remote, overlay := t.TempDir(), t.TempDir()
 	if err := os.CopyFS(filepath.Join(remote, "config"), os.DirFS(harness.RepositoryPath("config"))); err != nil {
@@ -158,8 +159,8 @@ func TestTheDefaultIsARemoteBase(t *testing.T) {
 	}
 }
 
-// withoutNamespace takes the namespace from cluster-scoped kinds that an overlay gives one, as the API server does: see
-// config/default/cluster_scoped.yaml.
+// withoutNamespace takes the namespace from cluster-scoped kinds that an overlay gives one, as the
+// API server does: see config/default/cluster_scoped.yaml.
 func withoutNamespace(t *testing.T, all objects) objects {
 	t.Helper()
 	for key, object := range all.only("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding") {

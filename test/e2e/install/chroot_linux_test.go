@@ -26,8 +26,9 @@ import (
 
 const mountedAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-// What a container runtime would do with the shipped Deployment and the image: as the image's user, in a root directory that holds the
-// program and the mounted service account alone and that cannot be written to, with the Deployment's command, arguments and environment.
+// What a container runtime would do with the shipped Deployment and the image: as the image's user,
+// in a root directory that holds the program and the mounted service account alone and that cannot
+// be written to, with the Deployment's command, arguments and environment.
 func TestTheProgramRunsAsNonRootInAnEmptyRoot(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may change the root directory and become another user")
@@ -82,7 +83,8 @@ func TestTheProgramRunsAsNonRootInAnEmptyRoot(t *testing.T) {
 	g.Expect(<-ended).To(Or(Succeed(), MatchError(context.Canceled)), "asked to end, it ends in order")
 }
 
-// emptyRoot makes a root directory that belongs to root, with the program and what the kubelet mounts.
+// emptyRoot makes a root directory that belongs to root, with the program and what the kubelet
+// mounts.
 func emptyRoot(t *testing.T, g Gomega, program string) string {
 	root := t.TempDir()
 	config, err := clientcmd.LoadFromFile(operatorKubeconfig(t, g))

@@ -17,8 +17,9 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
-// image is what the Dockerfile makes: its first stage is carried out here, in a directory that holds what that stage copies and nothing
-// else; what the second one adds to its base is read from it. The base is not fetched: the program has to do without it.
+// image is what the Dockerfile makes: its first stage is carried out here, in a directory that
+// holds what that stage copies and nothing else; what the second one adds to its base is read from
+// it. The base is not fetched: the program has to do without it.
 type image struct {
 	program    string
 	user       string
@@ -80,7 +81,8 @@ func (s *stage) carryOut(instruction, arguments string) error {
 		if arguments == "go mod download" {
 			return nil // a layer for the builder's cache; also what no program needs would be fetched
 		}
-		// Paths in the binary make no difference here, and leaving them out would compile everything once more.
+		// Paths in the binary make no difference here, and leaving them out would compile
+		// everything once more.
 		command := exec.Command("sh", "-ec", strings.Replace(arguments, " -trimpath", "", 1))
 		command.Dir = s.directory
 		if output, err := command.CombinedOutput(); err != nil {
@@ -125,7 +127,8 @@ type pattern struct {
 
 type patterns []pattern
 
-// ignore reports whether a file does not get into the image: the last pattern that speaks of it, or of a directory it is in, decides.
+// ignore reports whether a file does not get into the image: the last pattern that speaks of it, or
+// of a directory it is in, decides.
 func (p patterns) ignore(name string) (ignored bool) {
 	for _, pattern := range p {
 		if pattern.expression.MatchString(name) {

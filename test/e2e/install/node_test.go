@@ -21,9 +21,10 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
-// node stands in for scheduler and kubelet, which the local control plane does not have: every pod of the operator becomes a process,
-// with the pod's arguments and the pod's service account, and its readiness is reported; a pod that is deleted is ended, and then
-// gone. So a Deployment rolls out, hands over and ends as it does in a cluster.
+// node stands in for scheduler and kubelet, which the local control plane does not have: every pod
+// of the operator becomes a process, with the pod's arguments and the pod's service account, and
+// its readiness is reported; a pod that is deleted is ended, and then gone. So a Deployment rolls
+// out, hands over and ends as it does in a cluster.
 type node struct {
 	t       *testing.T
 	program string

@@ -273,7 +273,8 @@ func expectPods(t *testing.T, g Gomega, tag string, count int) {
 	}).Should(Succeed())
 }
 
-// expectRepair deletes a policy, which a running operator restores, and returns the policies afterwards.
+// expectRepair deletes a policy, which a running operator restores, and returns the policies
+// afterwards.
 func expectRepair(t *testing.T, g Gomega, before map[string]version) map[string]version {
 	const name = "shop/" + v1alpha1.DefaultDenyName
 	mustRun(t, "kubectl delete networkpolicy --namespace shop "+v1alpha1.DefaultDenyName)
@@ -283,8 +284,8 @@ func expectRepair(t *testing.T, g Gomega, before map[string]version) map[string]
 	return after
 }
 
-// expectBaselinesToGo lets the baselines go that wait for an operator, if there are any, as the page says; then the
-// CustomResourceDefinition, which is being deleted, goes too.
+// expectBaselinesToGo lets the baselines go that wait for an operator, if there are any, as the
+// page says; then the CustomResourceDefinition, which is being deleted, goes too.
 func expectBaselinesToGo(t *testing.T, g Gomega, p *page) {
 	crds := &apiextensionsv1.CustomResourceDefinitionList{}
 	g.Expect(admin.List(t.Context(), crds)).To(Succeed())

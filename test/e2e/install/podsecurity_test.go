@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The pods are admitted where PodSecurity enforces `restricted`. That it does enforce it is shown by what is not admitted: the same
-// Deployment without one of the things that the level asks for.
+// The pods are admitted where PodSecurity enforces `restricted`. That it does enforce it is shown
+// by what is not admitted: the same Deployment without one of the things that the level asks for.
 func TestPodSecurityRestricted(t *testing.T) {
 	container := func(deployment *appsv1.Deployment) *corev1.SecurityContext {
 		return deployment.Spec.Template.Spec.Containers[0].SecurityContext

@@ -19,8 +19,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
-// The rules of admission hold for the operator's account under every name that an overlay gives it. Each is tried without the rules first:
-// then only they can be what refuses it.
+// The rules of admission hold for the operator's account under every name that an overlay gives it.
+// Each is tried without the rules first: then only they can be what refuses it.
 func TestAdmissionKnowsARenamedAccount(t *testing.T) {
 	overlay := func(lines string) func(*testing.T) objects {
 		return func(t *testing.T) objects { return rendered(t, kustomize+overlayOf(t, lines)) }

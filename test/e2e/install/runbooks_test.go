@@ -18,8 +18,9 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/pages"
 )
 
-// What is typed at three in the morning must work: every command of the runbooks, and of docs/monitoring.md, is run where netbaseline is
-// installed and well. None of them may take a policy away.
+// What is typed at three in the morning must work: every command of the runbooks, and of
+// docs/monitoring.md, is run where netbaseline is installed and well. None of them may take a
+// policy away.
 func TestTheRunbooksAreTrue(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(patience)

@@ -202,7 +202,8 @@ func chartValues(t *testing.T) map[string]any {
 	return values
 }
 
-// leaves are the paths of the values that hold no others; an empty map is one, since its keys are free.
+// leaves are the paths of the values that hold no others; an empty map is one, since its keys are
+// free.
 func leaves(prefix string, values map[string]any) (paths []string) {
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if inner, ok := values[key].(map[string]any); ok && len(inner) > 0 {

@@ -32,7 +32,8 @@ type family struct {
 	name, kind, help string
 	// labels has the values of each label.
 	labels map[string][]string
-	// open are labels whose values are not all known, because they come from objects: every value is possible.
+	// open are labels whose values are not all known, because they come from objects: every value
+	// is possible.
 	open []string
 }
 

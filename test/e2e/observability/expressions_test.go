@@ -187,7 +187,8 @@ func parse(text string) (parser.Expr, error) {
 	return parser.NewParser(parser.Options{}).ParseExpr(strings.ReplaceAll(text, "$__rate_interval", "5m"))
 }
 
-// selectors returns every selector in an expression, by the name of its metric, and every label that it groups by.
+// selectors returns every selector in an expression, by the name of its metric, and every label
+// that it groups by.
 func selectors(text string) (found []*parser.VectorSelector, grouping []string, err error) {
 	parsed, err := parse(text)
 	if err != nil {
@@ -238,8 +239,8 @@ func check(text string, series map[string]*family) (problems []string) {
 	return problems
 }
 
-// checkMatcher says what is wrong with one condition on one label: it must be able to hold for something that is exported, and each
-// alternative of a|b|c too.
+// checkMatcher says what is wrong with one condition on one label: it must be able to hold for
+// something that is exported, and each alternative of a|b|c too.
 func (f *family) checkMatcher(matcher *labels.Matcher) []string {
 	if matcher.Name == model.MetricNameLabel || slices.Contains(targetLabels, matcher.Name) {
 		return nil

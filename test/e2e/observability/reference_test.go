@@ -130,7 +130,8 @@ func TestTheReferenceIsWhatAManagerExports(t *testing.T) {
 // row is a line of the reference that documents a metric.
 var row = regexp.MustCompile("(?m)^\\| `([a-z0-9_:]+)` \\|")
 
-// This one looks at nothing but the page and the manager, and so does not depend on how the page is made.
+// This one looks at nothing but the page and the manager, and so does not depend on how the page is
+// made.
 func TestEveryMetricOfOursIsDocumented(t *testing.T) {
 	documented := map[string]bool{}
 	for _, match := range row.FindAllStringSubmatch(string(read(t, reference)), -1) {

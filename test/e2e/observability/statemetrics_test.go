@@ -10,7 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// stateConfig is a configuration of kube-state-metrics, as far as ours goes. A field that is not here is an error.
+// stateConfig is a configuration of kube-state-metrics, as far as ours goes. A field that is not
+// here is an error.
 type stateConfig struct {
 	Kind string `json:"kind"`
 	Spec struct {
@@ -49,7 +50,8 @@ type stateEach struct {
 	ValueFrom      []string            `json:"valueFrom"`
 }
 
-// stateMetrics is what kube-state-metrics makes of a baseline, by our configuration and by its rules.
+// stateMetrics is what kube-state-metrics makes of a baseline, by our configuration and by its
+// rules.
 func stateMetrics(t *testing.T, baseline map[string]any) []*family {
 	t.Helper()
 	config := &stateConfig{}

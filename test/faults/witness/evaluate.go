@@ -22,8 +22,8 @@ var stranger = struct {
 	port:      9999,
 }
 
-// isolates reports whether a policy by itself isolates every pod of its namespace in a direction. A policy without types is about
-// ingress, and about egress if it has rules for it.
+// isolates reports whether a policy by itself isolates every pod of its namespace in a direction. A
+// policy without types is about ingress, and about egress if it has rules for it.
 func isolates(spec *networkingv1.NetworkPolicySpec, direction networkingv1.PolicyType) bool {
 	if len(spec.PodSelector.MatchLabels)+len(spec.PodSelector.MatchExpressions) > 0 {
 		return false

@@ -15,7 +15,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
-// This file is the model of the end state, written from README.md and not from the code that it judges.
+// This file is the model of the end state, written from README.md and not from the code that it
+// judges.
 
 var claimed = []string{"netbaseline-allow-dns", "netbaseline-environment-isolation", "netbaseline-default-deny"}
 
@@ -32,7 +33,8 @@ func (s *State) Governor(name string) *v1alpha1.ClusterNetworkBaseline {
 	return best
 }
 
-// highest returns the enforcing baseline of the highest precedence that selects a namespace, or nil.
+// highest returns the enforcing baseline of the highest precedence that selects a namespace, or
+// nil.
 func (s *State) highest(name string) *v1alpha1.ClusterNetworkBaseline {
 	namespace := s.Namespaces[name]
 	if namespace == nil || s.protected(name) {

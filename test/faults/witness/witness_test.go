@@ -24,7 +24,8 @@ const (
 
 var epoch = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 
-// story tells a history to a judge: one namespace named shop, a second for each revision unless told otherwise.
+// story tells a history to a judge: one namespace named shop, a second for each revision unless
+// told otherwise.
 type story struct {
 	judge    *witness.Judge
 	revision int64

@@ -40,7 +40,8 @@ type healthTests struct {
 	} `json:"tests"`
 }
 
-// asHealth translates what kstatus says. Argo CD has no word for an object that is being deleted: it is on its way.
+// asHealth translates what kstatus says. Argo CD has no word for an object that is being deleted:
+// it is on its way.
 var asHealth = map[kstatus.Status]string{
 	kstatus.CurrentStatus:     "Healthy",
 	kstatus.InProgressStatus:  "Progressing",
@@ -91,7 +92,8 @@ func TestAFixtureIsABaseline(t *testing.T) {
 	}
 }
 
-// The states that a running operator gives a baseline, one after the other: each is judged alike by both, and has a fixture that looks like it.
+// The states that a running operator gives a baseline, one after the other: each is judged alike by
+// both, and has a fixture that looks like it.
 func TestArgoCDAndKstatusSayTheSameAboutALiveBaseline(t *testing.T) {
 	g := newGomega(t)
 	const name = "health"
@@ -156,7 +158,8 @@ func TestArgoCDAndKstatusSayTheSameAboutALiveBaseline(t *testing.T) {
 	g.Eventually(gone).WithArguments(t.Context(), name).Should(BeTrue())
 }
 
-// alike asks both about a live object and its fixture: all four answers agree, and so do the conditions, apart from their words and times.
+// alike asks both about a live object and its fixture: all four answers agree, and so do the
+// conditions, apart from their words and times.
 func alike(t *testing.T, object, fixture *unstructured.Unstructured) {
 	t.Helper()
 	want := checkHealth(t, fixture).Status
@@ -225,8 +228,8 @@ func computeStatus(t *testing.T, object *unstructured.Unstructured) *kstatus.Res
 	return result
 }
 
-// checkHealth runs the check as Argo CD does: with nothing but the base and table libraries, the object in the global variable obj, and a
-// second to answer in.
+// checkHealth runs the check as Argo CD does: with nothing but the base and table libraries, the
+// object in the global variable obj, and a second to answer in.
 func checkHealth(t *testing.T, object *unstructured.Unstructured) health {
 	t.Helper()
 	script, err := os.ReadFile(filepath.Join(harness.RepositoryPath(healthDirectory), "health.lua"))

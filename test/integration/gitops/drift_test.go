@@ -106,8 +106,9 @@ func TestABaselineFromGitIsNeverDrift(t *testing.T) {
 	}
 }
 
-// neverDrift applies a manifest and asks for differences: before the operator may have seen it, when all its policies are there, and after
-// applying it again, which must not change the object at all.
+// neverDrift applies a manifest and asks for differences: before the operator may have seen it,
+// when all its policies are there, and after applying it again, which must not change the object at
+// all.
 func neverDrift(t *testing.T, manifest string, apply ...string) {
 	g := newGomega(t)
 	object := &unstructured.Unstructured{}
@@ -140,8 +141,8 @@ func neverDrift(t *testing.T, manifest string, apply ...string) {
 	}).Should(Succeed(), "applying it again changes nothing")
 }
 
-// threeWay returns what has to change in the live object for it to be what Git says: last applied, wanted, live. Argo CD compares custom
-// resources in this way unless it is told to ask the server.
+// threeWay returns what has to change in the live object for it to be what Git says: last applied,
+// wanted, live. Argo CD compares custom resources in this way unless it is told to ask the server.
 func threeWay(t *testing.T, manifest string, object *unstructured.Unstructured) string {
 	t.Helper()
 	wanted, err := yaml.YAMLToJSON([]byte(manifest))

@@ -88,13 +88,15 @@ func (a *Access) key() string {
 	return strings.Join([]string{a.Group, a.Resource, a.Verb, a.Name, a.Role, a.Excuse}, " ")
 }
 
-// Where the API server notes what it has decided, and why: https://kubernetes.io/docs/reference/labels-annotations-taints/audit-annotations/
+// Where the API server notes what it has decided, and why:
+// https://kubernetes.io/docs/reference/labels-annotations-taints/audit-annotations/
 const (
 	decisionAnnotation = "authorization.k8s.io/decision"
 	reasonAnnotation   = "authorization.k8s.io/reason"
 )
 
-// role finds the role in a reason such as: RBAC: allowed by ClusterRoleBinding "b" of ClusterRole "r" to ServiceAccount "a/n".
+// role finds the role in a reason such as: RBAC: allowed by ClusterRoleBinding "b" of ClusterRole
+// "r" to ServiceAccount "a/n".
 var role = regexp.MustCompile(` of (ClusterRole|Role) "([^"]+)"`)
 
 // accessOf returns the access of a request. A request that ended before authorization, such as one

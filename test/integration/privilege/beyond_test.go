@@ -24,12 +24,14 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
-// beyond is what a verb that is granted must not reach. Requests are dry runs: the method, the path and the body.
+// beyond is what a verb that is granted must not reach. Requests are dry runs: the method, the path
+// and the body.
 type beyond struct {
 	refused []string
 	// kept are requests that succeed and still change nothing but what they are for.
 	kept []string
-	// open is, where the verb reaches all there is, what docs/security.md says of it, word for word.
+	// open is, where the verb reaches all there is, what docs/security.md says of it, word for
+	// word.
 	open string
 }
 
@@ -39,7 +41,8 @@ const (
 	policy  = `"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","spec":{"podSelector":{}}`
 )
 
-// reaches has a row for every permission that is granted: its targets are those that the operator has no business with.
+// reaches has a row for every permission that is granted: its targets are those that the operator
+// has no business with.
 var reaches = map[privilege.Permission]beyond{
 	{Verb: "get", Resource: "namespaces"}:   {open: "read every namespace"},
 	{Verb: "list", Resource: "namespaces"}:  {open: "read every namespace"},
@@ -111,7 +114,8 @@ func inSystem(method, path, name string) (requests []string) {
 	return requests
 }
 
-// Every verb that is granted is tried, with the operator's own token, on what it must not change. A grant without a row fails.
+// Every verb that is granted is tried, with the operator's own token, on what it must not change. A
+// grant without a row fails.
 func TestNoGrantReachesBeyondItsPurpose(t *testing.T) {
 	granted := map[privilege.Permission]bool{}
 	for _, grant := range shipped(t) {
@@ -157,7 +161,8 @@ func ask(ctx context.Context, account *connection, request string) *metav1.Statu
 	return account.sendBody(ctx, method, path, body)
 }
 
-// keeps sends a request for good, and complains if the baseline is another one then but for our finalizer and the status.
+// keeps sends a request for good, and complains if the baseline is another one then but for our
+// finalizer and the status.
 func keeps(ctx context.Context, account *connection, request string) error {
 	before, after := &v1alpha1.ClusterNetworkBaseline{}, &v1alpha1.ClusterNetworkBaseline{}
 	key := client.ObjectKey{Name: "guarded"}

@@ -185,8 +185,8 @@ func (s *scene) denyAll() *networkingv1.NetworkPolicy {
 // open has the default deny allow everything.
 func (s *scene) open() { s.patch(s.denyAll(), `{"spec":{"ingress":[{}],"egress":[{}]}}`) }
 
-// openTimes opens it, and each time waits until it is closed again. Of the first time nothing is told: a manager that has only just started
-// cannot know that it was closed before.
+// openTimes opens it, and each time waits until it is closed again. Of the first time nothing is
+// told: a manager that has only just started cannot know that it was closed before.
 func (s *scene) openTimes(times int) {
 	for range times {
 		s.open()

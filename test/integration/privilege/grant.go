@@ -20,7 +20,8 @@ type Grant struct {
 	Name string
 }
 
-// Grants returns what the roles in a text of manifests give to a service account, one grant for each name of an object.
+// Grants returns what the roles in a text of manifests give to a service account, one grant for
+// each name of an object.
 func Grants(text, namespace, account string) ([]Grant, error) {
 	var all roles
 	if err := all.read(text); err != nil {

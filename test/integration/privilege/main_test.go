@@ -38,7 +38,8 @@ func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }
 
 func run(m *testing.M) (code int, err error) {
 	ctx := context.Background()
-	// As in Kubernetes 1.33: where the API server streams lists, caches are filled by the right to watch alone.
+	// As in Kubernetes 1.33: where the API server streams lists, caches are filled by the right to
+	// watch alone.
 	env, err = harness.Start(ctx, localcluster.Options{APIServerArgs: []string{"--feature-gates=WatchList=false"}})
 	if err != nil {
 		return 0, err

@@ -33,8 +33,9 @@ const (
 	leases     = "/apis/coordination.k8s.io/v1/namespaces/"
 )
 
-// What the account may not do, asked for with its own token. A request for something that is not there is refused before anybody looks
-// for it, so none of these changes anything, if it should be allowed.
+// What the account may not do, asked for with its own token. A request for something that is not
+// there is refused before anybody looks for it, so none of these changes anything, if it should be
+// allowed.
 var refused = map[string]struct {
 	requests []string // method and path
 	says     string
@@ -227,7 +228,8 @@ func (c *connection) send(ctx context.Context, method, path string) *metav1.Stat
 	return c.sendBody(ctx, method, path, "{}")
 }
 
-// sendBody sends a request that changes nothing, and returns what refuses it. A status without a code is that of what succeeded.
+// sendBody sends a request that changes nothing, and returns what refuses it. A status without a
+// code is that of what succeeded.
 func (c *connection) sendBody(ctx context.Context, method, path, body string) *metav1.Status {
 	separator := "?"
 	if strings.Contains(path, "?") {

@@ -108,8 +108,9 @@ func (s *scene) fails(t *testing.T, check *check, permission privilege.Permissio
 	s.g.Expect(s.manager.Stop()).To(Succeed())
 }
 
-// failsToWatch has it try without the right to watch. Then it asks for that again and again, less and less often, and lists each time: so it
-// does what it has to do, but not before it has asked once more. It must have been still for long enough, for that to tell anything.
+// failsToWatch has it try without the right to watch. Then it asks for that again and again, less
+// and less often, and lists each time: so it does what it has to do, but not before it has asked
+// once more. It must have been still for long enough, for that to tell anything.
 func (s *scene) failsToWatch(t *testing.T, check *check, permission privilege.Permission, what string) {
 	t.Helper()
 	const still = 500 * time.Millisecond
@@ -155,7 +156,8 @@ func (s *scene) provoke(check *check) {
 	}
 }
 
-// take takes a permission from the roles that grant it, and returns how to give it back. It waits until the API server knows.
+// take takes a permission from the roles that grant it, and returns how to give it back. It waits
+// until the API server knows.
 func take(t *testing.T, g Gomega, grants []privilege.Grant) (restore func()) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())

@@ -101,7 +101,8 @@ func expectGuardedMetrics(ctx context.Context, g Gomega, env *harness.Environmen
 	))
 }
 
-// expectLeaderElected waits until the lease has a holder, or, because it is given up at the end, none.
+// expectLeaderElected waits until the lease has a holder, or, because it is given up at the end,
+// none.
 func expectLeaderElected(ctx context.Context, g Gomega, env *harness.Environment, held bool) {
 	g.Eventually(func() (bool, error) {
 		leader, err := env.Leader(ctx)

@@ -16,7 +16,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/localcluster"
 )
 
-// A standby watches, but reconciles nothing. What waits there must not grow with what has ever been.
+// A standby watches, but reconciles nothing. What waits there must not grow with what has ever
+// been.
 func TestAStandbyForgetsWhatIsGone(t *testing.T) {
 	t.Parallel()
 	const churned = 100

@@ -31,8 +31,9 @@ const (
 	mebibytes = 100
 )
 
-// Strangers can reach the port of the metrics as everyone can. They get a little of the operator's memory, and of the API server no more
-// than the pace of internal/metricsauth; namespaces are protected meanwhile.
+// Strangers can reach the port of the metrics as everyone can. They get a little of the operator's
+// memory, and of the API server no more than the pace of internal/metricsauth; namespaces are
+// protected meanwhile.
 func TestStrangersAtTheMetricsPort(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(30 * time.Second)
@@ -77,7 +78,8 @@ func TestStrangersAtTheMetricsPort(t *testing.T) {
 	}
 }
 
-// connect makes connections on which the client never says a word, and returns a channel that gets a value for each that is closed.
+// connect makes connections on which the client never says a word, and returns a channel that gets
+// a value for each that is closed.
 func connect(ctx context.Context, t *testing.T, g Gomega, address string) <-chan struct{} {
 	ended := make(chan struct{}, strangers)
 	for range strangers {
@@ -94,7 +96,8 @@ func connect(ctx context.Context, t *testing.T, g Gomega, address string) <-chan
 
 func closed(connections <-chan struct{}) int { return len(connections) }
 
-// offer sends made-up tokens, ten at a time, and the good one for every ten of them. It returns how many answers had which status.
+// offer sends made-up tokens, ten at a time, and the good one for every ten of them. It returns how
+// many answers had which status.
 func offer(ctx context.Context, t *testing.T, url, good string) (answers map[int]int, took time.Duration) {
 	answers = map[int]int{}
 	var lock sync.Mutex

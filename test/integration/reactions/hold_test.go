@@ -20,7 +20,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
-// Every way in which a baseline can vanish without anybody having asked for its policies to go. In each, no policy is deleted.
+// Every way in which a baseline can vanish without anybody having asked for its policies to go. In
+// each, no policy is deleted.
 var _ = Describe("Holding", Ordered, func() {
 	var (
 		s         *scenario

@@ -30,7 +30,8 @@ var _ = Describe("A refusal in one namespace", func() {
 		refusing, willing = s.namespace(ctx, "guarded", s.id), s.namespace(ctx)
 	})
 
-	// expectNamed waits until the status names the namespace with a reason, and returns the Ready message.
+	// expectNamed waits until the status names the namespace with a reason, and returns the Ready
+	// message.
 	expectNamed := func(ctx SpecContext, baseline *v1alpha1.ClusterNetworkBaseline, reason string) string {
 		GinkgoHelper()
 		var current *v1alpha1.ClusterNetworkBaseline
@@ -138,7 +139,8 @@ var _ = Describe("A tenant who writes faster than we do", func() {
 	})
 })
 
-// answersOnly expects that each repair in a namespace answers one change of another client, give or take what is under way.
+// answersOnly expects that each repair in a namespace answers one change of another client, give or
+// take what is under way.
 func answersOnly(namespace string, since time.Time) {
 	GinkgoHelper()
 	all, err := env.Writes()
@@ -177,7 +179,8 @@ func patchWithoutEnd(namespace, name string) (stop func()) {
 	}
 }
 
-// refuseOnFridays has the guarded namespaces of a scenario refuse every write of a policy, and waits until that is in force in one of them.
+// refuseOnFridays has the guarded namespaces of a scenario refuse every write of a policy, and
+// waits until that is in force in one of them.
 func (s *scenario) refuseOnFridays(ctx SpecContext, namespace *corev1.Namespace) (client.Object, client.Object) {
 	GinkgoHelper()
 	rule := &admissionregistrationv1.ValidatingAdmissionPolicy{
@@ -228,7 +231,8 @@ func dryRunError(ctx SpecContext, namespace string) error {
 	return env.Admin.Create(ctx, probePolicy(namespace), client.DryRunAll)
 }
 
-// alterPolicies has an admission policy alter every policy in a scenario's guarded namespaces, and waits until it does in one of them.
+// alterPolicies has an admission policy alter every policy in a scenario's guarded namespaces, and
+// waits until it does in one of them.
 func alterPolicies(ctx SpecContext, id, namespace string) {
 	GinkgoHelper()
 	alter := &admissionregistrationv1.MutatingAdmissionPolicy{

@@ -54,7 +54,8 @@ var _ = Describe("Changes of namespaces", func() {
 	)
 })
 
-// operatorQuestions counts what the operator has asked, since a moment, about all policies and about the kind of baselines itself.
+// operatorQuestions counts what the operator has asked, since a moment, about all policies and
+// about the kind of baselines itself.
 func operatorQuestions(since time.Time) map[string]int {
 	GinkgoHelper()
 	events, err := env.Cluster.ReadAudit()

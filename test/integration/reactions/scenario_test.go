@@ -23,7 +23,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/harness"
 )
 
-// caseLabel keeps scenarios apart: a scenario's baselines select only the namespaces that carry its own value.
+// caseLabel keeps scenarios apart: a scenario's baselines select only the namespaces that carry its
+// own value.
 const caseLabel = "scenario.netbaseline.dev/id"
 
 // scenario is a part of the cluster that no other test touches.
@@ -155,7 +156,8 @@ func ready(ctx context.Context, baseline *v1alpha1.ClusterNetworkBaseline) *v1al
 	return condition(ctx, baseline, v1alpha1.ConditionReady, metav1.ConditionTrue)
 }
 
-// condition waits until a condition of a baseline, for its current spec, has a status, and returns the baseline.
+// condition waits until a condition of a baseline, for its current spec, has a status, and returns
+// the baseline.
 func condition(ctx context.Context, baseline *v1alpha1.ClusterNetworkBaseline, kind string, status metav1.ConditionStatus) *v1alpha1.ClusterNetworkBaseline {
 	GinkgoHelper()
 	current := &v1alpha1.ClusterNetworkBaseline{}
@@ -173,8 +175,8 @@ func readyMessage(baseline *v1alpha1.ClusterNetworkBaseline) string {
 	return meta.FindStatusCondition(baseline.Status.Conditions, v1alpha1.ConditionReady).Message
 }
 
-// marker waits until the operator has dealt with something that happened after everything before this call, so that what it
-// was going to do about that, it has done.
+// marker waits until the operator has dealt with something that happened after everything before
+// this call, so that what it was going to do about that, it has done.
 func marker(ctx context.Context) {
 	GinkgoHelper()
 	s := newScenario()

@@ -99,7 +99,8 @@ func read(ctx context.Context, g Gomega, baseline *v1alpha1.ClusterNetworkBaseli
 	g.Expect(env.Admin.Get(ctx, client.ObjectKeyFromObject(baseline), baseline)).To(Succeed())
 }
 
-// refuse has an admission policy refuse operations on the policies of a scenario's guarded namespaces.
+// refuse has an admission policy refuse operations on the policies of a scenario's guarded
+// namespaces.
 func refuse(ctx SpecContext, id, words string, operations ...admissionregistrationv1.OperationType) {
 	GinkgoHelper()
 	constraints := networkPolicyWrites()

@@ -1,5 +1,5 @@
-// Package integration_test runs the manager, under its shipped RBAC, against a real control plane and holds every reaction that
-// netbaseline promises against it.
+// Package integration_test runs the manager, under its shipped RBAC, against a real control plane
+// and holds every reaction that netbaseline promises against it.
 package integration_test
 
 import (

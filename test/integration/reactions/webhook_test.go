@@ -28,7 +28,8 @@ type webhook struct {
 	closing       chan struct{}
 }
 
-// behaviour answers a review, and returns false if there is no answer. A webhook that is closed, or no longer listened to, is done.
+// behaviour answers a review, and returns false if there is no answer. A webhook that is closed, or
+// no longer listened to, is done.
 type behaviour func(response *admissionv1.AdmissionResponse, done <-chan struct{}) bool
 
 func hangs(_ *admissionv1.AdmissionResponse, done <-chan struct{}) bool {

@@ -1,5 +1,6 @@
-// Package scale_test shows, by counting, what netbaseline costs at a thousand namespaces. It measures no times: those depend on the
-// machine. What counts is what it writes, when it is silent, and how much it remembers.
+// Package scale_test shows, by counting, what netbaseline costs at a thousand namespaces. It
+// measures no times: those depend on the machine. What counts is what it writes, when it is silent,
+// and how much it remembers.
 package scale_test
 
 import (
@@ -73,7 +74,8 @@ func TestAThousandNamespaces(t *testing.T) {
 	g.Expect(writesSince(g, env, settled)).To(BeEmpty(), "a restart writes nothing")
 }
 
-// createNamespaces creates the namespaces from one number up to, and without, another, sixteen at a time.
+// createNamespaces creates the namespaces from one number up to, and without, another, sixteen at a
+// time.
 func createNamespaces(ctx context.Context, g Gomega, env *harness.Environment, from, to int) {
 	environments := []string{"production", "staging", "development"}
 	numbers := make(chan int)
@@ -102,7 +104,8 @@ func waitSynced(ctx context.Context, g Gomega, env *harness.Environment, count i
 	}).Should(Equal(v1alpha1.NamespaceCounts{Matched: count, Governed: count, Synced: count}))
 }
 
-// settledHeap returns the live heap once it has stopped shrinking: what is on its way through connections and queues is none of it.
+// settledHeap returns the live heap once it has stopped shrinking: what is on its way through
+// connections and queues is none of it.
 func settledHeap(ctx context.Context, g Gomega, env *harness.Environment) int64 {
 	mark(ctx, g, env)
 	env.ForgetWrites() // they are in this process too
@@ -130,7 +133,8 @@ func liveHeap() int64 {
 	return int64(stats.HeapAlloc) //nolint:gosec // far below 2^63
 }
 
-// mark returns a moment such that everything the operator was asked to do before it is done and in the audit log.
+// mark returns a moment such that everything the operator was asked to do before it is done and in
+// the audit log.
 func mark(ctx context.Context, g Gomega, env *harness.Environment) time.Time {
 	marker := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", GenerateName: "marker-"}}
 	g.Expect(env.Admin.Create(ctx, marker)).To(Succeed())

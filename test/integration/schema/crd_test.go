@@ -18,7 +18,8 @@ import (
 
 const crdFile = "config/crd/bases/policy.netbaseline.dev_clusternetworkbaselines.yaml"
 
-// node is a place in the schema, such as spec.dns.static.peers[*].cidr; [*] stands for any item of a list and any key of a map.
+// node is a place in the schema, such as spec.dns.static.peers[*].cidr; [*] stands for any item of
+// a list and any key of a map.
 type node struct {
 	path   string
 	schema *apiextensionsv1.JSONSchemaProps
@@ -92,7 +93,8 @@ func TestEverythingInTheSpecIsBounded(t *testing.T) {
 	}
 }
 
-// explainWidth is where kubectl explain breaks the lines of a description; it keeps the breaks that it finds.
+// explainWidth is where kubectl explain breaks the lines of a description; it keeps the breaks that
+// it finds.
 const explainWidth = 76
 
 func TestEveryFieldIsDescribedForKubectlExplain(t *testing.T) {
@@ -119,7 +121,8 @@ func TestEveryFieldIsDescribedForKubectlExplain(t *testing.T) {
 // demand is one thing that the schema demands at one place.
 type demand struct {
 	path, says string
-	// measure and limit say what is counted, and up to where: a value at the limit must be accepted. Nil for what is no such bound.
+	// measure and limit say what is counted, and up to where: a value at the limit must be
+	// accepted. Nil for what is no such bound.
 	measure func(value any) int64
 	limit   int64
 }
@@ -229,7 +232,8 @@ var (
 	mapKey = regexp.MustCompile(`\.matchLabels\.[^.]+$`)
 )
 
-// anyItem puts [*] in the place of the index of a list and of the key of a map, which the API server writes in two ways.
+// anyItem puts [*] in the place of the index of a list and of the key of a map, which the API
+// server writes in two ways.
 func anyItem(field string) string {
 	return mapKey.ReplaceAllString(index.ReplaceAllString(field, "[*]"), ".matchLabels[*]")
 }

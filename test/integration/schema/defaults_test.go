@@ -16,7 +16,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
-// defaults is what docs/reference/api.md promises for a baseline that says nothing but which namespaces it wants.
+// defaults is what docs/reference/api.md promises for a baseline that says nothing but which
+// namespaces it wants.
 const defaults = `
 namespaceSelector: {}
 priority: 0
@@ -134,8 +135,8 @@ func TestAbsenceIsTheDefault(t *testing.T) {
 	}
 }
 
-// The schema cannot see such a null: the API server drops it before any rule is asked. This is here so that the day it no longer
-// does is noticed; the description of matchLabels warns of it.
+// The schema cannot see such a null: the API server drops it before any rule is asked. This is here
+// so that the day it no longer does is noticed; the description of matchLabels warns of it.
 func TestALabelWhoseValueIsNullIsDropped(t *testing.T) {
 	t.Parallel()
 	got := typed(t, accept(t, "namespaceSelector: {matchLabels: {environment: null, team: a}}"))

@@ -61,7 +61,8 @@ func TestKubectlExplainReadsAsDocumentation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Properties)) {
-		// A field and its type, its enumeration if it has one, and its description, line by line as it was written.
+		// A field and its type, its enumeration if it has one, and its description, line by line as
+		// it was written.
 		_, entry, found := strings.Cut(page, "\n  "+name+"\t<")
 		entry, _, _ = strings.Cut(entry, "\n\n")
 		description := "    " + strings.ReplaceAll(spec.Properties[name].Description, "\n", "\n    ")

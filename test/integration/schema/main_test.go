@@ -23,9 +23,11 @@ import (
 )
 
 var (
-	// environment is one API server for the whole package. No operator runs in it: every object stays as the schema left it.
+	// environment is one API server for the whole package. No operator runs in it: every object
+	// stays as the schema left it.
 	environment *harness.Environment
-	// admin may do everything. It does not print the warnings of the API server, of which the random specs would bring many.
+	// admin may do everything. It does not print the warnings of the API server, of which the
+	// random specs would bring many.
 	admin client.Client
 )
 
@@ -45,8 +47,8 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// object makes a baseline of a piece of YAML: a spec, to which an empty namespaceSelector is added if it has none, or, where it
-// contains metadata or spec itself, the whole object.
+// object makes a baseline of a piece of YAML: a spec, to which an empty namespaceSelector is added
+// if it has none, or, where it contains metadata or spec itself, the whole object.
 func object(t *testing.T, document string) *unstructured.Unstructured {
 	t.Helper()
 	content := map[string]any{}
@@ -69,8 +71,8 @@ func object(t *testing.T, document string) *unstructured.Unstructured {
 	return baseline
 }
 
-// offer has the API server validate and default a baseline without storing it, and returns what it would store. A field that the
-// schema does not know is an error.
+// offer has the API server validate and default a baseline without storing it, and returns what it
+// would store. A field that the schema does not know is an error.
 func offer(t *testing.T, document string) (*unstructured.Unstructured, error) {
 	t.Helper()
 	baseline := object(t, document)

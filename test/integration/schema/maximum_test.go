@@ -11,7 +11,8 @@ import (
 	"github.com/netbaseline/netbaseline/internal/policy"
 )
 
-// fullSelector is a label selector with bound labels, bound expressions and bound values in each, all as long as can be.
+// fullSelector is a label selector with bound labels, bound expressions and bound values in each,
+// all as long as can be.
 func fullSelector(bound int, operator, value string) string {
 	key := func(i int) string { return fmt.Sprintf("%s%02d", longestKey("")[:315], i) }
 	fill := func(i int) string { return fmt.Sprintf("%s%02d%s", repeat(61-len(value)), i, value) }
@@ -50,7 +51,8 @@ func longestRange(i int) string {
 	return fmt.Sprintf("{cidr: 'fd00:0000:0000:0000:0000:0000:0000:%04x/128'}", i)
 }
 
-// Whether the costs of all rules fit is decided when an object comes, not when the CRD is installed.
+// Whether the costs of all rules fit is decided when an object comes, not when the CRD is
+// installed.
 func TestEveryBoundReachedAtOnceIsAccepted(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
@@ -74,7 +76,8 @@ func TestEveryBoundReachedAtOnceIsAccepted(t *testing.T) {
 	}
 }
 
-// A budget that ran out before the end of the object would show here: by then all other rules have been paid for.
+// A budget that ran out before the end of the object would show here: by then all other rules have
+// been paid for.
 func TestTheLastValueOfAFullBaselineIsChecked(t *testing.T) {
 	t.Parallel()
 	document := fullBaseline("last", "In", "", "", fullPeer("In", ""))

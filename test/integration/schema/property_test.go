@@ -27,8 +27,8 @@ var (
 	tries = flag.Int("schema.specs", 300, "how many random specs that the API server accepts are tried")
 )
 
-// Whatever the API server accepts can be carried out, and is stored as it was rendered. If it were not, the operator would find a
-// difference after each of its writes and never come to rest.
+// Whatever the API server accepts can be carried out, and is stored as it was rendered. If it were
+// not, the operator would find a difference after each of its writes and never come to rest.
 func TestWhateverIsAcceptedRendersToPoliciesThatAreStoredUnchanged(t *testing.T) {
 	t.Parallel()
 	const workers = 4
@@ -58,7 +58,8 @@ func TestWhateverIsAcceptedRendersToPoliciesThatAreStoredUnchanged(t *testing.T)
 	})
 }
 
-// nextAccepted makes specs until the API server accepts one: the generator tries its bounds, and sometimes more.
+// nextAccepted makes specs until the API server accepts one: the generator tries its bounds, and
+// sometimes more.
 func nextAccepted(t *testing.T, random *rand.Rand, refused *atomic.Int64) *v1alpha1.ClusterNetworkBaseline {
 	t.Helper()
 	for range 100 {

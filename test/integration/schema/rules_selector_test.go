@@ -2,8 +2,8 @@ package schema_test
 
 import "fmt"
 
-// selectorRules are the cases of a label selector: where it is called so in the names of the cases, what stands before and after
-// it, its field, and how many of everything it may hold.
+// selectorRules are the cases of a label selector: where it is called so in the names of the cases,
+// what stands before and after it, its field, and how many of everything it may hold.
 func selectorRules(where, before, after, field string, bound int) map[string]rule {
 	inside := func(accepts, refuses, below, says string) rule {
 		return rule{accepts: before + accepts + after, refuses: before + refuses + after, field: field + below, says: says}

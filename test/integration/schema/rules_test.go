@@ -56,7 +56,8 @@ func numbered(prefix string) func(int) string {
 
 func always(item string) func(int) string { return func(int) string { return item } }
 
-// table holds a case for every rule and bound of the schema; TestEveryRuleOfTheSchemaHasACase says so.
+// table holds a case for every rule and bound of the schema; TestEveryRuleOfTheSchemaHasACase says
+// so.
 func table() map[string]rule {
 	all := map[string]rule{}
 	for _, part := range []map[string]rule{
@@ -203,7 +204,8 @@ var isolationRules = map[string]rule{
 	"a labelKey with a value":                labelKey("environment", "environment=production"),
 }
 
-// longestKey is the longest label key there is: a DNS name of 253 characters, a slash and 63 characters.
+// longestKey is the longest label key there is: a DNS name of 253 characters, a slash and 63
+// characters.
 func longestKey(more string) string {
 	return strings.Repeat(repeat(49)+".", 5) + "abc/" + repeat(63) + more
 }

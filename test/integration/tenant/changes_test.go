@@ -41,8 +41,9 @@ func field(name string) string {
 	return path
 }
 
-// changes are what a tenant can do to every field of a policy. The name of each begins with its field, as fieldsOf has it. Each does as little
-// as it can: where a policy of ours has the field, nothing else changes.
+// changes are what a tenant can do to every field of a policy. The name of each begins with its
+// field, as fieldsOf has it. Each does as little as it can: where a policy of ours has the field,
+// nothing else changes.
 var changes = func() map[string]change {
 	all := maps.Clone(metadataChanges)
 	spec := func(field string, do func(*networkingv1.NetworkPolicySpec)) {

@@ -49,7 +49,8 @@ var probes = []probe{
 	{dnsIP, 9999, "UDP", false, false},
 }
 
-// world is a namespace with its policies, as an evaluator sees it that shares no code with netbaseline, and its peers.
+// world is a namespace with its policies, as an evaluator sees it that shares no code with
+// netbaseline, and its peers.
 type world struct {
 	namespace string
 	reachability.World

@@ -19,8 +19,9 @@ var whole = []reflect.Type{
 	reflect.TypeFor[metav1.OwnerReference](), reflect.TypeFor[metav1.ManagedFieldsEntry](),
 }
 
-// fieldsOf names every field that a type has in JSON, down to the last: spec.ingress, spec.ingress[].from[].ipBlock.except. A struct that
-// is always there is no field of its own; one that may be absent is, and so is a list.
+// fieldsOf names every field that a type has in JSON, down to the last: spec.ingress,
+// spec.ingress[].from[].ipBlock.except. A struct that is always there is no field of its own; one
+// that may be absent is, and so is a list.
 func fieldsOf(t reflect.Type) []string {
 	var fields []string
 	var walk func(path string, t reflect.Type)
@@ -59,7 +60,8 @@ func below(path string, field reflect.StructField) string {
 	return path + "." + name
 }
 
-// valuesAt returns what stands in a field of a policy: nothing, one value, or as many as there are items in the lists on the way.
+// valuesAt returns what stands in a field of a policy: nothing, one value, or as many as there are
+// items in the lists on the way.
 func valuesAt(policy *networkingv1.NetworkPolicy, field string) ([]any, error) {
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(policy)
 	found := []any{object}

@@ -26,7 +26,8 @@ import (
 const (
 	// How long the tenant loops, and how long from one change to the next.
 	looping, pause = time.Minute, 50 * time.Millisecond
-	// What the operator may write beyond one repair for each change: what was under way when a count began, and after a lost answer.
+	// What the operator may write beyond one repair for each change: what was under way when a
+	// count began, and after a lost answer.
 	slack = 10
 )
 
@@ -61,8 +62,8 @@ func (n *tenancy) patches(name string, merge []byte) attack {
 	}
 }
 
-// A tenant who changes policies 20 times a second for a minute gains nothing that lasts, does not have us write more than is written
-// against us, and does not make a baseline unready.
+// A tenant who changes policies 20 times a second for a minute gains nothing that lasts, does not
+// have us write more than is written against us, and does not make a baseline unready.
 func TestATenantWhoLoops(t *testing.T) {
 	t.Parallel()
 	g, n := newGomega(t), newTenancy(t, loopBaseline)
@@ -132,7 +133,8 @@ func isLate(err error) bool {
 	return apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) || apierrors.IsInvalid(err)
 }
 
-// policyWrites returns what anybody has asked to write of a namespace's policies since a moment, oldest first.
+// policyWrites returns what anybody has asked to write of a namespace's policies since a moment,
+// oldest first.
 func policyWrites(t *testing.T, namespace string, since time.Time) []harness.Write {
 	t.Helper()
 	writes, err := environment.Writes()
@@ -192,7 +194,8 @@ func (h *holes) areClosed() bool {
 	return h.since.IsZero()
 }
 
-// areFewAndShort expects that the namespace was closed for longer than it was open, and logs how long it was open.
+// areFewAndShort expects that the namespace was closed for longer than it was open, and logs how
+// long it was open.
 func (h *holes) areFewAndShort(t *testing.T) {
 	t.Helper()
 	h.mu.Lock()

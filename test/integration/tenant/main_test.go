@@ -33,7 +33,8 @@ const (
 	// machine does not.
 	promptly, soon = 30 * time.Second, 30 * time.Second
 
-	// Namespaces carry the name of their baseline in this label; those that no baseline governs do not.
+	// Namespaces carry the name of their baseline in this label; those that no baseline governs do
+	// not.
 	suiteLabel    = "suite"
 	sweepBaseline = "sweep"
 	loopBaseline  = "loop"
@@ -48,7 +49,8 @@ const (
 
 var (
 	environment *harness.Environment
-	// dana is the tenant, and erin a user who is bound to the roles edit and admin in the whole cluster.
+	// dana is the tenant, and erin a user who is bound to the roles edit and admin in the whole
+	// cluster.
 	dana, erin client.WithWatch
 	// admin follows what happens.
 	admin client.WithWatch

@@ -19,7 +19,8 @@ func TestABaselineInAuditNamesTheNamespaceAsADNSPeer(t *testing.T) {
 		b.Spec.DNS.Static.Peers = []v1alpha1.DNSPeer{builder.DNSPods(n.namespace, "k8s-app", "kube-dns")}
 	}))
 	g.Eventually(status.reason).Should(Equal(v1alpha1.ReasonAudit), "the operator must know it")
-	// Only if all are gone before the operator has seen that one is does anything show; hence so many times.
+	// Only if all are gone before the operator has seen that one is does anything show; hence so
+	// many times.
 	for i := range 30 {
 		var group sync.WaitGroup
 		for _, name := range policyNames {

@@ -23,7 +23,8 @@ import (
 
 var namespaces atomic.Int32
 
-// newNamespace creates a namespace in production in which dana holds the role edit. They go with the cluster.
+// newNamespace creates a namespace in production in which dana holds the role edit. They go with
+// the cluster.
 func newNamespace(t *testing.T, prefix string, labels ...string) string {
 	t.Helper()
 	g := newGomega(t)
@@ -95,7 +96,8 @@ func (n *tenancy) get(t *testing.T, name string) *networkingv1.NetworkPolicy {
 	return policy
 }
 
-// complaints says what the policies under our names, taken together, do not keep to of what the baseline promises.
+// complaints says what the policies under our names, taken together, do not keep to of what the
+// baseline promises.
 func (n *tenancy) complaints(ctx context.Context) ([]string, error) {
 	policies, err := n.policies(ctx)
 	ours := make([]*networkingv1.NetworkPolicy, 0, len(policyNames))
@@ -165,7 +167,8 @@ func (n *tenancy) isPutBack(t *testing.T, name string) {
 	g.Eventually(n.complaints).WithArguments(t.Context()).Should(BeEmpty(), "%s must keep to what the baseline promises", n.namespace)
 }
 
-// changes has the tenant change a policy as it is now, and returns it as it was and as it was stored.
+// changes has the tenant change a policy as it is now, and returns it as it was and as it was
+// stored.
 func (n *tenancy) changes(t *testing.T, name string, do func(*networkingv1.NetworkPolicy)) (before, stored *networkingv1.NetworkPolicy, err error) {
 	t.Helper()
 	before = n.get(t, name)
@@ -186,7 +189,8 @@ func mergePatch(t *testing.T, before *networkingv1.NetworkPolicy, do func(*netwo
 	return data
 }
 
-// open has a policy let through what the baseline does not allow, in the direction that the policy is about.
+// open has a policy let through what the baseline does not allow, in the direction that the policy
+// is about.
 func open(p *networkingv1.NetworkPolicy) {
 	if p.Name == v1alpha1.AllowDNSName {
 		p.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{}}

@@ -24,8 +24,9 @@ type Case struct {
 	Namespaces map[string]map[string]string
 	// TenantPolicies are the namespaces' own policies, next to those of the baseline.
 	TenantPolicies []*networkingv1.NetworkPolicy
-	// Relabelled are labels that namespaces get once the policies are there. The expectations are about the moment between that
-	// change and the first policy that follows it: old policies, new labels.
+	// Relabelled are labels that namespaces get once the policies are there. The expectations are
+	// about the moment between that change and the first policy that follows it: old policies, new
+	// labels.
 	Relabelled map[string]map[string]string
 	// Expectations is the table.
 	Expectations []Expectation
@@ -53,8 +54,9 @@ type Expectation struct {
 	WantAllowed bool
 }
 
-// Check returns, in words, each expectation of a case that does not hold in a world: the namespaces and policies that the case
-// leads to, rendered or read from a cluster. The world may hold more besides. An empty answer means that the case holds.
+// Check returns, in words, each expectation of a case that does not hold in a world: the namespaces
+// and policies that the case leads to, rendered or read from a cluster. The world may hold more
+// besides. An empty answer means that the case holds.
 func Check(world reachability.World, c Case) []string {
 	if len(c.Expectations) == 0 {
 		return []string{"the case expects nothing"}

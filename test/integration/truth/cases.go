@@ -7,7 +7,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/utils/builder"
 )
 
-// Cases are all truth tables. Their objects are shared: change no more than a copy, such as InNamespaces makes.
+// Cases are all truth tables. Their objects are shared: change no more than a copy, such as
+// InNamespaces makes.
 var Cases = slices.Concat(environmentCases, dnsCases, unlabelledCases, relabelCases, directionCases, tenantCases)
 
 var environmentCases = []Case{

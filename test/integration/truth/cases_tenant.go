@@ -44,7 +44,8 @@ var tenantCases = []Case{
 			// A backend outside of the application may send there, but is not received.
 			over(pod("reports", "app", "backend"), pod("storage", "app", "database"), Egress, true).on(5432, tcp),
 			refused(pod("reports", "app", "backend"), pod("storage", "app", "database")).on(5432, tcp),
-			// One in an application that wrote no policy for sending would be received, but may not send.
+			// One in an application that wrote no policy for sending would be received, but may not
+			// send.
 			over(pod("office", "app", "backend"), pod("storage", "app", "database"), Ingress, true).on(5432, tcp),
 			refused(pod("office", "app", "backend"), pod("storage", "app", "database")).on(5432, tcp),
 			shut(pod("shop", "app", "frontend"), elsewhere), shut(pod("storage", "app", "database"), elsewhere),

@@ -60,12 +60,14 @@ func closed(a, b reachability.Pod) table {
 	)
 }
 
-// shut means that a pod, by itself, neither sends to another nor receives from it, whatever the other may do.
+// shut means that a pod, by itself, neither sends to another nor receives from it, whatever the
+// other may do.
 func shut(a, other reachability.Pod) table {
 	return expect(over(a, other, Egress, false), over(other, a, Ingress, false))
 }
 
-// free means that a pod, by itself, may send to another and receive from it, whatever the other may do.
+// free means that a pod, by itself, may send to another and receive from it, whatever the other may
+// do.
 func free(a, other reachability.Pod) table {
 	return expect(over(a, other, Egress, true), over(other, a, Ingress, true))
 }

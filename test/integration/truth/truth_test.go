@@ -195,7 +195,8 @@ func TestCasesAreWellMade(t *testing.T) {
 	}
 }
 
-// rendered is the world in which the operator has written all policies of a case: what governance decides and policy renders.
+// rendered is the world in which the operator has written all policies of a case: what governance
+// decides and policy renders.
 func rendered(c truth.Case) reachability.World {
 	baseline := c.Baseline.DeepCopy()
 	baseline.Finalizers = []string{v1alpha1.CleanupFinalizer}
@@ -216,7 +217,8 @@ func rendered(c truth.Case) reachability.World {
 	return world
 }
 
-// damaged is a world in which something was done to each policy of ours; nil stands for a policy that is gone.
+// damaged is a world in which something was done to each policy of ours; nil stands for a policy
+// that is gone.
 func damaged(world reachability.World, damage func(*networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy) reachability.World {
 	policies := world.Policies
 	world.Policies = nil
@@ -231,7 +233,8 @@ func damaged(world reachability.World, damage func(*networkingv1.NetworkPolicy) 
 	return world
 }
 
-// dropFirst removes the first peer of the one rule in each direction, and the rule with its last peer.
+// dropFirst removes the first peer of the one rule in each direction, and the rule with its last
+// peer.
 func dropFirst(spec *networkingv1.NetworkPolicySpec, ingress, egress bool) {
 	if ingress && len(spec.Ingress) > 0 {
 		if spec.Ingress[0].From = spec.Ingress[0].From[1:]; len(spec.Ingress[0].From) == 0 {

@@ -22,7 +22,8 @@ type Window struct {
 // failed are counted apart, with their code: "create networkpolicies 429".
 type Requests map[string]map[string]int
 
-// auditEvent is the part of an audit event that counting needs. Decoding no more takes a third of the time.
+// auditEvent is the part of an audit event that counting needs. Decoding no more takes a third of
+// the time.
 type auditEvent struct {
 	Stage                    string
 	Verb                     string
@@ -33,8 +34,9 @@ type auditEvent struct {
 	RequestReceivedTimestamp time.Time
 }
 
-// CountRequests reads an audit log, one JSON event a line, and counts for each window the requests that were received in it. Windows
-// may overlap. A watch counts when it begins, everything else when it ends. A last line without its end is left out.
+// CountRequests reads an audit log, one JSON event a line, and counts for each window the requests
+// that were received in it. Windows may overlap. A watch counts when it begins, everything else
+// when it ends. A last line without its end is left out.
 func CountRequests(log io.Reader, windows []Window) (map[string]Requests, error) {
 	counts := make(map[string]Requests, len(windows))
 	for i := range windows {

@@ -1,5 +1,5 @@
-// Package measure turns raw observations into numbers: durations into percentiles, /proc into CPU time and memory, an audit log into
-// counts of requests. It starts nothing and prints nothing.
+// Package measure turns raw observations into numbers: durations into percentiles, /proc into CPU
+// time and memory, an audit log into counts of requests. It starts nothing and prints nothing.
 package measure
 
 import (
@@ -17,8 +17,8 @@ type Distribution struct {
 	Max   float64 `json:"max"`
 }
 
-// Distribute sums durations up. Percentiles are by nearest rank: each is a duration that did occur, and with fewer than a hundred of
-// them the 99th percentile is the maximum.
+// Distribute sums durations up. Percentiles are by nearest rank: each is a duration that did occur,
+// and with fewer than a hundred of them the 99th percentile is the maximum.
 func Distribute(durations []time.Duration) Distribution {
 	sorted := slices.Sorted(slices.Values(durations))
 	return Distribution{
@@ -30,7 +30,8 @@ func Distribute(durations []time.Duration) Distribution {
 	}
 }
 
-// percentile returns the smallest duration that at least so many of a hundred do not exceed; 0 if there are none.
+// percentile returns the smallest duration that at least so many of a hundred do not exceed; 0 if
+// there are none.
 func percentile(sorted []time.Duration, percent float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

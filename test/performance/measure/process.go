@@ -18,7 +18,8 @@ type Usage struct {
 	CPU time.Duration
 	// PeakRSS is the largest resident set so far, in bytes.
 	PeakRSS int64
-	// AnonymousRSS is the part of the resident set that is heap and stacks, now, in bytes. The rest is pages of the program's own file.
+	// AnonymousRSS is the part of the resident set that is heap and stacks, now, in bytes. The rest
+	// is pages of the program's own file.
 	AnonymousRSS int64
 }
 
@@ -45,7 +46,8 @@ func UsageOf(pid int) (Usage, error) {
 	return Usage{CPU: cpu, PeakRSS: peak, AnonymousRSS: anonymous}, err
 }
 
-// parseCPU adds up utime and stime, the 14th and 15th field. The second field is the program's name, which may hold anything.
+// parseCPU adds up utime and stime, the 14th and 15th field. The second field is the program's
+// name, which may hold anything.
 func parseCPU(stat string) (time.Duration, error) {
 	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
 	if len(fields) < 13 {

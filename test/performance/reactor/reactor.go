@@ -38,7 +38,8 @@ const existingWorkers = 32
 // Reactor creates three policies in each new namespace.
 type Reactor struct {
 	Client client.WithWatch
-	// SideBySide writes the three policies of a namespace at the same time, else one after the other.
+	// SideBySide writes the three policies of a namespace at the same time, else one after the
+	// other.
 	SideBySide bool
 	// Log receives what went wrong; it may be written to by several goroutines.
 	Log io.Writer
@@ -46,7 +47,8 @@ type Reactor struct {
 
 var baseline = builder.Baseline("default").Obj()
 
-// Run reacts until ctx ends or the watch does. Each value from begin makes it protect the existing namespaces.
+// Run reacts until ctx ends or the watch does. Each value from begin makes it protect the existing
+// namespaces.
 func (r *Reactor) Run(ctx context.Context, begin <-chan struct{}) error {
 	list := &corev1.NamespaceList{}
 	if err := r.Client.List(ctx, list, client.HasLabels{PhaseLabel}, client.Limit(1)); err != nil {

@@ -153,7 +153,8 @@ func (r *Result) single() Verdict {
 	return verdict
 }
 
-// memory judges the larger of the peaks of the two processes that held about as many namespaces as the run is about.
+// memory judges the larger of the peaks of the two processes that held about as many namespaces as
+// the run is about.
 func (r *Result) memory() Verdict {
 	limit := rssAimThousand
 	if r.Namespaces > thousand {

@@ -7,7 +7,8 @@ import (
 	"github.com/netbaseline/netbaseline/test/performance/measure"
 )
 
-// figure is one line of the table: what it is, how it is read from a phase, and which floor it is compared with.
+// figure is one line of the table: what it is, how it is read from a phase, and which floor it is
+// compared with.
 type figure struct {
 	name  string
 	phase string

@@ -12,8 +12,8 @@ func stored(resource string) bool {
 	return resource != "tokenreviews" && resource != "subjectaccessreviews"
 }
 
-// writes counts the requests that change a resource; without a resource, those that change anything. Refused ones count, because they
-// are requests too.
+// writes counts the requests that change a resource; without a resource, those that change
+// anything. Refused ones count, because they are requests too.
 func (p *Phase) writes(resource string) int {
 	count := 0
 	for request, n := range p.Requests {

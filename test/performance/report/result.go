@@ -80,14 +80,16 @@ type Phase struct {
 	Seconds float64 `json:"seconds"`
 	// Latency is, for each namespace or repaired policy of the phase, the time that it took.
 	Latency *measure.Distribution `json:"latency,omitempty"`
-	// Meanwhile is the same for namespaces that were created in the meantime, of which MeanwhileMissing were never protected.
+	// Meanwhile is the same for namespaces that were created in the meantime, of which
+	// MeanwhileMissing were never protected.
 	Meanwhile        *measure.Distribution `json:"meanwhile,omitempty"`
 	MeanwhileMissing int                   `json:"meanwhileMissing"`
 	// CPUSeconds is the CPU time of the tool's process in the phase, PeakRSS in bytes its maximum
 	// since it started.
 	CPUSeconds float64 `json:"cpuSeconds"`
 	PeakRSS    int64   `json:"peakRSS"`
-	// AnonymousRSS is the part of the resident set, at the end, that is heap and stacks; the rest is pages of the program's own file.
+	// AnonymousRSS is the part of the resident set, at the end, that is heap and stacks; the rest
+	// is pages of the program's own file.
 	AnonymousRSS int64 `json:"anonymousRSS"`
 	// WindowSeconds is how long requests were counted: until the tool had come to rest.
 	WindowSeconds float64 `json:"windowSeconds"`
@@ -97,10 +99,12 @@ type Phase struct {
 	OtherRequests map[string]int `json:"otherRequests"`
 	// Total is how many namespaces there were at the end.
 	Total int `json:"total"`
-	// LiveHeap is what a garbage collection leaves after the phase, in bytes, and HeapPerNamespace what each of its namespaces has added.
+	// LiveHeap is what a garbage collection leaves after the phase, in bytes, and HeapPerNamespace
+	// what each of its namespaces has added.
 	LiveHeap         int64 `json:"liveHeap,omitempty"`
 	HeapPerNamespace int64 `json:"heapPerNamespace,omitempty"`
-	// SyncedSeconds is from a restart until the caches were filled, ReadySeconds until every namespace had been looked at.
+	// SyncedSeconds is from a restart until the caches were filled, ReadySeconds until every
+	// namespace had been looked at.
 	SyncedSeconds float64 `json:"syncedSeconds,omitempty"`
 	ReadySeconds  float64 `json:"readySeconds,omitempty"`
 }
@@ -147,7 +151,8 @@ func discard(pattern string) error {
 	return err
 }
 
-// Read returns all results in a directory: those of a kind together, in the order of their runs, and the smallest kind first.
+// Read returns all results in a directory: those of a kind together, in the order of their runs,
+// and the smallest kind first.
 func Read(directory string) ([]Series, error) {
 	paths, err := filepath.Glob(filepath.Join(directory, "*.json"))
 	if err != nil {

@@ -67,7 +67,8 @@ func (s Series) Verdicts() [][]Verdict {
 	return all
 }
 
-// median returns the middle one of sorted values; of an even number, the lower of the two in the middle.
+// median returns the middle one of sorted values; of an even number, the lower of the two in the
+// middle.
 func median(values []float64) float64 { return values[(len(values)-1)/2] }
 
 func spread(values []float64, show func(float64) string) string {

@@ -144,19 +144,22 @@ func (b *BaselineBuilder) Generation(generation int64) *BaselineBuilder {
 	return b
 }
 
-// Finalized adds the finalizer that an enforcing baseline must have before its first policy is written.
+// Finalized adds the finalizer that an enforcing baseline must have before its first policy is
+// written.
 func (b *BaselineBuilder) Finalized() *BaselineBuilder {
 	b.baseline.Finalizers = append(b.baseline.Finalizers, v1alpha1.CleanupFinalizer)
 	return b
 }
 
-// Deleting marks the baseline as being deleted. An API server keeps such an object only while it has a finalizer.
+// Deleting marks the baseline as being deleted. An API server keeps such an object only while it
+// has a finalizer.
 func (b *BaselineBuilder) Deleting() *BaselineBuilder {
 	b.baseline.DeletionTimestamp = new(metav1.NewTime(time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)))
 	return b
 }
 
-// With changes the baseline in a way that has no method of its own, such as one that the API server would refuse.
+// With changes the baseline in a way that has no method of its own, such as one that the API server
+// would refuse.
 func (b *BaselineBuilder) With(change func(*v1alpha1.ClusterNetworkBaseline)) *BaselineBuilder {
 	change(b.baseline)
 	return b
@@ -165,7 +168,8 @@ func (b *BaselineBuilder) With(change func(*v1alpha1.ClusterNetworkBaseline)) *B
 // Obj returns the baseline. The builder can be used further without changing the returned object.
 func (b *BaselineBuilder) Obj() *v1alpha1.ClusterNetworkBaseline { return b.baseline.DeepCopy() }
 
-// DNSPods returns the peer for DNS pods in a namespace, chosen by labels given as key and value in turn; without any, all pods there.
+// DNSPods returns the peer for DNS pods in a namespace, chosen by labels given as key and value in
+// turn; without any, all pods there.
 func DNSPods(namespace string, keysAndValues ...string) v1alpha1.DNSPeer {
 	peer := v1alpha1.DNSPeer{Namespace: namespace}
 	if len(keysAndValues) > 0 {

@@ -1,11 +1,13 @@
-// Package choices turns the input of a fuzz target into the choices of a generator, so that the fuzzing engine, which knows nothing
-// but bytes, mutates what the generator makes. It decides nothing itself: the same bytes are always the same choices.
+// Package choices turns the input of a fuzz target into the choices of a generator, so that the
+// fuzzing engine, which knows nothing but bytes, mutates what the generator makes. It decides
+// nothing itself: the same bytes are always the same choices.
 package choices
 
 import "math/rand/v2"
 
-// Examples returns so many inputs of up to 400 bytes, the same ones every time: seeds that show a generator's variety also to a plain
-// `go test`, and that the fuzzing engine begins with. The first is empty, and so stands for all the first choices.
+// Examples returns so many inputs of up to 400 bytes, the same ones every time: seeds that show a
+// generator's variety also to a plain `go test`, and that the fuzzing engine begins with. The first
+// is empty, and so stands for all the first choices.
 func Examples(n int) [][]byte {
 	random := rand.New(rand.NewPCG(1, 1))
 	inputs := make([][]byte, n)
@@ -18,14 +20,15 @@ func Examples(n int) [][]byte {
 	return inputs
 }
 
-// Source reads choices from bytes. When the bytes are spent every choice is the first one, so that generators end.
+// Source reads choices from bytes. When the bytes are spent every choice is the first one, so that
+// generators end.
 type Source struct{ rest []byte }
 
 // From returns a source of the choices in an input.
 func From(input []byte) *Source { return &Source{rest: input} }
 
-// IntN chooses a number from 0 to n-1. Up to 256 of them take one byte of the input, so that a mutation changes one choice and
-// leaves the others alone; more take two.
+// IntN chooses a number from 0 to n-1. Up to 256 of them take one byte of the input, so that a
+// mutation changes one choice and leaves the others alone; more take two.
 func (s *Source) IntN(n int) int {
 	if n <= 1 {
 		return 0

@@ -1,5 +1,6 @@
-// Package harness runs netbaseline on a control plane of its own, for the suites: the shipped CRD and RBAC installed, the manager
-// under its own service account. It contains no expectations; those belong to the suites.
+// Package harness runs netbaseline on a control plane of its own, for the suites: the shipped CRD
+// and RBAC installed, the manager under its own service account. It contains no expectations; those
+// belong to the suites.
 package harness
 
 import (
@@ -37,7 +38,8 @@ const (
 // FieldManager is the field manager of the harness's own writes.
 const FieldManager = "harness"
 
-// Environment is a running control plane with netbaseline installed. No manager runs in it until StartManager.
+// Environment is a running control plane with netbaseline installed. No manager runs in it until
+// StartManager.
 type Environment struct {
 	Cluster *localcluster.Cluster
 	// Admin may do everything. It reads live.
@@ -48,7 +50,8 @@ type Environment struct {
 	writes   writeLog
 }
 
-// Start starts a control plane and installs what config/default ships, except the Deployment and its NetworkPolicy: the manager runs here instead.
+// Start starts a control plane and installs what config/default ships, except the Deployment and
+// its NetworkPolicy: the manager runs here instead.
 func Start(ctx context.Context, options localcluster.Options) (*Environment, error) {
 	options.AuditReadsOf = append(options.AuditReadsOf, OperatorUser) // see SaveAccesses
 	cluster, err := localcluster.Start(ctx, options)
@@ -133,7 +136,8 @@ func (e *Environment) applyAll(ctx context.Context, text string) error {
 	return nil
 }
 
-// OperatorConfig returns a fresh copy of a client configuration for the operator's own service account.
+// OperatorConfig returns a fresh copy of a client configuration for the operator's own service
+// account.
 func (e *Environment) OperatorConfig() *rest.Config { return rest.CopyConfig(e.operator) }
 
 // Kubectl runs kubectl as an administrator and returns its output; the error contains its stderr.

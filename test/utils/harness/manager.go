@@ -23,7 +23,8 @@ type Manager struct {
 	ended  chan error
 }
 
-// StartManager runs the manager under the operator's own service account, so that the shipped RBAC must suffice. It does not wait.
+// StartManager runs the manager under the operator's own service account, so that the shipped RBAC
+// must suffice. It does not wait.
 func (e *Environment) StartManager() (*Manager, error) { return e.StartManagerWith(e.OperatorConfig()) }
 
 // StartManagerWith is StartManager with another client configuration.
@@ -46,7 +47,8 @@ func (e *Environment) StartManagerWith(config *rest.Config) (*Manager, error) {
 	return running, nil
 }
 
-// stopTimeout is how long a manager may take to end: its own grace period is 30 s, and the machine may be busy.
+// stopTimeout is how long a manager may take to end: its own grace period is 30 s, and the machine
+// may be busy.
 const stopTimeout = 90 * time.Second
 
 // Stop ends the manager and waits until it has ended.
@@ -61,7 +63,8 @@ func (m *Manager) Stop() error {
 	}
 }
 
-// Metric returns the sum of a counter's or gauge's values over the label values given, 0 if there is none.
+// Metric returns the sum of a counter's or gauge's values over the label values given, 0 if there
+// is none.
 func (m *Manager) Metric(name string, labels map[string]string) (float64, error) {
 	families, err := m.Metrics.Gather()
 	if err != nil {

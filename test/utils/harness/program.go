@@ -23,7 +23,8 @@ func Main(run func() (int, error)) {
 	os.Exit(code)
 }
 
-// WithManager starts an environment and a manager in it for as long as a function runs, and returns its code.
+// WithManager starts an environment and a manager in it for as long as a function runs, and returns
+// its code.
 func WithManager(do func(*Environment, *Manager) int) (code int, err error) {
 	environment, err := Start(context.Background(), localcluster.Options{})
 	if err != nil {
@@ -51,7 +52,8 @@ func BuildManager(ctx context.Context, path string) error {
 // Program is the manager as shipped: a process under its own account, with leader election.
 type Program struct {
 	*localcluster.Process
-	// Metrics and Probes are base URLs, such as https://127.0.0.1:20001. The certificate is made at each start.
+	// Metrics and Probes are base URLs, such as https://127.0.0.1:20001. The certificate is made at
+	// each start.
 	Metrics, Probes string
 }
 

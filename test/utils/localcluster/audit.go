@@ -22,8 +22,9 @@ func (c *Cluster) AuditLogPath() string {
 	return filepath.Join(c.logs, "audit.log")
 }
 
-// ReadAudit returns all audit events so far, those of each API server in the order of its file. Long-running requests, such as
-// watches, occur twice: when their response started and when it ended.
+// ReadAudit returns all audit events so far, those of each API server in the order of its file.
+// Long-running requests, such as watches, occur twice: when their response started and when it
+// ended.
 func (c *Cluster) ReadAudit() ([]auditv1.Event, error) { return c.FollowAudit().Next() }
 
 // AuditReader gives each audit event once. It is not safe for concurrent use.
@@ -68,8 +69,8 @@ func (r *AuditReader) nextOf(path string) ([]auditv1.Event, error) {
 	return events, err
 }
 
-// parseAudit returns the events and how many bytes they take. It leaves out a last line without its end: the API server is writing it, or
-// was killed while it did.
+// parseAudit returns the events and how many bytes they take. It leaves out a last line without its
+// end: the API server is writing it, or was killed while it did.
 func parseAudit(log io.Reader) (events []auditv1.Event, read int64, err error) {
 	reader := bufio.NewReader(log)
 	for number := 1; ; number++ {

@@ -11,8 +11,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Cluster is a running control plane. It has no nodes: pods stay pending. Its methods may be called from several
-// goroutines.
+// Cluster is a running control plane. It has no nodes: pods stay pending. Its methods may be called
+// from several goroutines.
 type Cluster struct {
 	options   Options
 	directory *directory
@@ -33,9 +33,10 @@ type Cluster struct {
 	stopErr error
 }
 
-// Start starts a control plane and waits until it is ready, see WaitReady. It fails if a binary is missing, if the
-// directory is used by another cluster, or if a process does not become ready: then the error ends with that process'
-// last log lines, and nothing is left running. ctx bounds the start only; end the cluster with Stop.
+// Start starts a control plane and waits until it is ready, see WaitReady. It fails if a binary is
+// missing, if the directory is used by another cluster, or if a process does not become ready: then
+// the error ends with that process' last log lines, and nothing is left running. ctx bounds the
+// start only; end the cluster with Stop.
 func Start(ctx context.Context, options Options) (*Cluster, error) {
 	options, err := options.withDefaults()
 	if err != nil {
@@ -95,8 +96,9 @@ func (c *Cluster) prepare() error {
 	return err
 }
 
-// Stop ends all processes, frees their ports, and removes the directory if it is temporary. In a directory that stays
-// the processes end in order and gracefully; in one that goes they are killed. Calling it again returns the same error.
+// Stop ends all processes, frees their ports, and removes the directory if it is temporary. In a
+// directory that stays the processes end in order and gracefully; in one that goes they are killed.
+// Calling it again returns the same error.
 func (c *Cluster) Stop() error {
 	c.stop.Do(func() {
 		c.moreMutex.Lock()
@@ -124,14 +126,16 @@ func (c *Cluster) end(process *Process) error {
 	return nil
 }
 
-// Etcd is the etcd process. Without it the API server answers reads from its cache and fails writes.
+// Etcd is the etcd process. Without it the API server answers reads from its cache and fails
+// writes.
 func (c *Cluster) Etcd() *Process { return c.etcd }
 
 // APIServer is the kube-apiserver process.
 func (c *Cluster) APIServer() *Process { return c.apiServer }
 
-// ControllerManager is the kube-controller-manager process: it deletes namespaces and garbage, aggregates cluster
-// roles, creates service accounts, and runs Deployments, ReplicaSets and Jobs as far as creating pods.
+// ControllerManager is the kube-controller-manager process: it deletes namespaces and garbage,
+// aggregates cluster roles, creates service accounts, and runs Deployments, ReplicaSets and Jobs as
+// far as creating pods.
 func (c *Cluster) ControllerManager() *Process { return c.controllerManager }
 
 // Dir holds everything the cluster writes; process logs are in its folder logs.
@@ -140,5 +144,6 @@ func (c *Cluster) Dir() string { return c.directory.path }
 // Kubectl is the path of a kubectl binary of the cluster's version.
 func (c *Cluster) Kubectl() string { return filepath.Join(c.options.BinDir, kubectlBinary) }
 
-// EtcdEndpoint is the URL for etcd clients. It needs no credentials: any program on this machine can use it.
+// EtcdEndpoint is the URL for etcd clients. It needs no credentials: any program on this machine
+// can use it.
 func (c *Cluster) EtcdEndpoint() string { return "http://" + address(c.etcdPort) }

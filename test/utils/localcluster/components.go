@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// controllers are those that namespaces, RBAC, ownership, quotas and workloads need. Without aggregation the cluster roles
-// admin and edit have no rules, and tests that act as a tenant would pass for the wrong reason. Without the quota controller a
-// quota counts no deletion.
+// controllers are those that namespaces, RBAC, ownership, quotas and workloads need. Without
+// aggregation the cluster roles admin and edit have no rules, and tests that act as a tenant would
+// pass for the wrong reason. Without the quota controller a quota counts no deletion.
 var controllers = []string{
 	"namespace-controller",
 	"garbage-collector-controller",
@@ -40,8 +40,8 @@ func (c *Cluster) describeProcesses() error {
 	return nil
 }
 
-// newProcess gives the process no environment of ours but PATH: ETCD_* and KUBE_FEATURE_* variables that a test sets
-// for its own program would change the control plane.
+// newProcess gives the process no environment of ours but PATH: ETCD_* and KUBE_FEATURE_* variables
+// that a test sets for its own program would change the control plane.
 func (c *Cluster) newProcess(binary, name string, args []string) *Process {
 	env := []string{"PATH=" + os.Getenv("PATH")}
 	return NewProcess(name, filepath.Join(c.options.BinDir, binary), args, env, filepath.Join(c.logs, name+".log"))
@@ -70,8 +70,8 @@ func (c *Cluster) apiServerArgs(etcdEndpoint string, port int, auditLog string) 
 		"--etcd-servers=" + etcdEndpoint,
 		"--bind-address=" + loopback,
 		"--secure-port=" + strconv.Itoa(port),
-		// The endpoints of the service `kubernetes` must not be loopback addresses, so they are not kept at all;
-		// and without an address to advertise the server would need a default route.
+		// The endpoints of the service `kubernetes` must not be loopback addresses, so they are not
+		// kept at all; and without an address to advertise the server would need a default route.
 		"--advertise-address=" + loopback,
 		"--endpoint-reconciler-type=none",
 		"--client-ca-file=" + c.pki.caCert(),

@@ -1,5 +1,5 @@
-// Package localcluster runs a small Kubernetes control plane on this machine: etcd, kube-apiserver and
-// kube-controller-manager, each a process of its own.
+// Package localcluster runs a small Kubernetes control plane on this machine: etcd, kube-apiserver
+// and kube-controller-manager, each a process of its own.
 //
 // It owns those processes, their ports, certificates and files, and removes all of them again, even
 // if the program that started them is killed. Every process can be stopped, killed, paused and

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// patience bounds every wait of these tests; machines that build at the same time need much of it.
+	// patience bounds every wait of these tests; machines that build at the same time need much of
+	// it.
 	patience = time.Minute
 
 	pollInterval = 50 * time.Millisecond

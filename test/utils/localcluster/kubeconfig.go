@@ -22,23 +22,25 @@ func (c *Cluster) KubeconfigPath() string {
 	return filepath.Join(c.directory.path, "admin.kubeconfig")
 }
 
-// Config returns a fresh client configuration of the administrator, a member of system:masters, without a client-side
-// rate limit. Callers may change it.
+// Config returns a fresh client configuration of the administrator, a member of system:masters,
+// without a client-side rate limit. Callers may change it.
 func (c *Cluster) Config() *rest.Config {
 	return rest.CopyConfig(c.config)
 }
 
-// ConfigFor is Config impersonating a user. The API server adds system:authenticated, and to the name of a service
-// account, if no groups are given, that account's groups. Only what RBAC grants to these is allowed.
+// ConfigFor is Config impersonating a user. The API server adds system:authenticated, and to the
+// name of a service account, if no groups are given, that account's groups. Only what RBAC grants
+// to these is allowed.
 func (c *Cluster) ConfigFor(user string, groups ...string) *rest.Config {
 	config := c.Config()
 	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groups}
 	return config
 }
 
-// ServiceAccountKubeconfig requests a token of an existing service account, valid for 24 hours, and writes a kubeconfig
-// with it into Dir. Writing it again replaces the file. It fails if the service account does not exist; note that a
-// namespace's `default` account appears shortly after the namespace.
+// ServiceAccountKubeconfig requests a token of an existing service account, valid for 24 hours, and
+// writes a kubeconfig with it into Dir. Writing it again replaces the file. It fails if the service
+// account does not exist; note that a namespace's `default` account appears shortly after the
+// namespace.
 func (c *Cluster) ServiceAccountKubeconfig(ctx context.Context, namespace, name string) (path string, err error) {
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		ExpirationSeconds: new(int64(serviceAccountTokenLifetime / time.Second)),
@@ -60,7 +62,8 @@ func (c *Cluster) ServiceAccountKubeconfig(ctx context.Context, namespace, name 
 	return path, nil
 }
 
-// writeKubeconfig writes a file that holds everything, so that it can be copied elsewhere on this machine.
+// writeKubeconfig writes a file that holds everything, so that it can be copied elsewhere on this
+// machine.
 func writeKubeconfig(path, server string, ca []byte, namespace string, user clientcmdapi.AuthInfo) error {
 	const name = "localcluster"
 	config := clientcmdapi.NewConfig()
@@ -87,8 +90,8 @@ func clientCertificate(certPath, keyPath string) (clientcmdapi.AuthInfo, error) 
 	return clientcmdapi.AuthInfo{ClientCertificateData: certificate, ClientKeyData: key}, nil
 }
 
-// writeKubeconfigs writes those of the administrator and of the controller manager, and returns the administrator's
-// client configuration.
+// writeKubeconfigs writes those of the administrator and of the controller manager, and returns the
+// administrator's client configuration.
 func (c *Cluster) writeKubeconfigs() (*rest.Config, error) {
 	server := "https://" + address(c.apiServerPort)
 	ca, err := os.ReadFile(c.pki.caCert())

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// ownerVariable makes the test binary start a cluster, describe it on stdout, and wait to be killed.
+// ownerVariable makes the test binary start a cluster, describe it on stdout, and wait to be
+// killed.
 const ownerVariable = "NETBASELINE_LOCALCLUSTER_OWNER"
 
 // ownedCluster is what such an owner prints.

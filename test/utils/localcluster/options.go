@@ -23,27 +23,31 @@ const (
 
 // Options configure how a Cluster is started. The zero value is a cluster in a temporary directory.
 type Options struct {
-	// BinDir holds etcd, kube-apiserver, kube-controller-manager and kubectl. Default: $KUBEBUILDER_ASSETS if
-	// it holds all of them, else bin/k8s in the root of the netbaseline module around the working directory.
+	// BinDir holds etcd, kube-apiserver, kube-controller-manager and kubectl. Default:
+	// $KUBEBUILDER_ASSETS if it holds all of them, else bin/k8s in the root of the netbaseline
+	// module around the working directory.
 	BinDir string
 
-	// Dir keeps data, certificates, logs and kubeconfigs. Default: a fresh temporary directory, which Stop removes.
-	// A directory given here is created if need be and never removed; starting again in it finds the objects, the
-	// certificate authority and the service account key of the last time, on new ports.
+	// Dir keeps data, certificates, logs and kubeconfigs. Default: a fresh temporary directory,
+	// which Stop removes. A directory given here is created if need be and never removed; starting
+	// again in it finds the objects, the certificate authority and the service account key of the
+	// last time, on new ports.
 	Dir string
 
-	// AuditReads adds get, list and watch requests to the audit log. Default: only requests that write.
+	// AuditReads adds get, list and watch requests to the audit log. Default: only requests that
+	// write.
 	AuditReads bool
 
 	// AuditReadsOf adds those of some users only, such as system:serviceaccount:default:default.
 	AuditReadsOf []string
 
-	// APIServerArgs and ControllerManagerArgs are flags added after our own. Of a flag given twice the last wins,
-	// except that lists, such as --controllers, grow.
+	// APIServerArgs and ControllerManagerArgs are flags added after our own. Of a flag given twice
+	// the last wins, except that lists, such as --controllers, grow.
 	APIServerArgs         []string
 	ControllerManagerArgs []string
 
-	// StartTimeout bounds Start as a whole. Default: 2 minutes, for busy machines; an idle one needs seconds.
+	// StartTimeout bounds Start as a whole. Default: 2 minutes, for busy machines; an idle one
+	// needs seconds.
 	StartTimeout time.Duration
 }
 

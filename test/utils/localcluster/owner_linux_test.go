@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestProcessesEndWithTheirOwner kills a program that runs a cluster; the next Start removes what it could not.
+// TestProcessesEndWithTheirOwner kills a program that runs a cluster; the next Start removes what
+// it could not.
 func TestProcessesEndWithTheirOwner(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)

@@ -50,7 +50,8 @@ func (p pki) serviceAccountPub() string { return filepath.Join(p.dir, "service-a
 // complete is written last, so a directory that has it has everything.
 func (p pki) complete() string { return filepath.Join(p.dir, "complete") }
 
-// ensurePKI creates what is needed in dir, or keeps what an earlier cluster left there, so that its tokens stay valid.
+// ensurePKI creates what is needed in dir, or keeps what an earlier cluster left there, so that its
+// tokens stay valid.
 func ensurePKI(dir string) (pki, error) {
 	p := pki{dir: dir}
 	if _, err := os.Stat(p.complete()); err == nil {
@@ -149,7 +150,8 @@ func (a *authority) issueAll(p pki) error {
 	return a.issue(client(controllerManagerUser), p.controllerCert(), p.controllerKey())
 }
 
-// client describes a certificate that authenticates a user: to Kubernetes an organization is a group.
+// client describes a certificate that authenticates a user: to Kubernetes an organization is a
+// group.
 func client(user string, groups ...string) x509.Certificate {
 	return x509.Certificate{
 		Subject:     pkix.Name{CommonName: user, Organization: groups},

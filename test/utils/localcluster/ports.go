@@ -11,13 +11,15 @@ import (
 const (
 	loopback = "127.0.0.1"
 
-	// Below Linux' ephemeral range, so that no outgoing connection takes a port while its process restarts.
+	// Below Linux' ephemeral range, so that no outgoing connection takes a port while its process
+	// restarts.
 	firstPort, lastPort = 20000, 32767
 
 	portAttempts = 1000
 )
 
-// portSet is what one cluster has reserved, from choice until Stop: a killed process finds its port still free.
+// portSet is what one cluster has reserved, from choice until Stop: a killed process finds its port
+// still free.
 type portSet struct {
 	once     sync.Once
 	releases []func()

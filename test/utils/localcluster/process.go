@@ -36,7 +36,8 @@ type Process struct {
 	// as it runs. Set it before the first Start.
 	Ready func(ctx context.Context) error
 
-	// GracePeriod is how long Stop waits after SIGTERM before it sends SIGKILL. Set it before the first Start.
+	// GracePeriod is how long Stop waits after SIGTERM before it sends SIGKILL. Set it before the
+	// first Start.
 	GracePeriod time.Duration
 
 	name    string
@@ -49,14 +50,16 @@ type Process struct {
 	run *run
 }
 
-// NewProcess describes a program; Start starts it. The name appears in errors, args do not include the program
-// itself, a nil env means this program's environment, and logPath receives stdout and stderr.
+// NewProcess describes a program; Start starts it. The name appears in errors, args do not include
+// the program itself, a nil env means this program's environment, and logPath receives stdout and
+// stderr.
 func NewProcess(name, path string, args, env []string, logPath string) *Process {
 	return &Process{GracePeriod: defaultGracePeriod, name: name, path: path, args: args, env: env, logPath: logPath}
 }
 
-// Start starts the process and waits until it is ready. If it exits first, or ctx ends first, the process is killed
-// and the error holds the last lines of its log. ctx bounds the waiting only: it does not end a started process.
+// Start starts the process and waits until it is ready. If it exits first, or ctx ends first, the
+// process is killed and the error holds the last lines of its log. ctx bounds the waiting only: it
+// does not end a started process.
 func (p *Process) Start(ctx context.Context) error {
 	current, err := p.launch()
 	if err != nil {
@@ -70,8 +73,9 @@ func (p *Process) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop sends SIGTERM, and SIGKILL if the process still runs after GracePeriod, and returns when it is gone. A paused
-// process is resumed, or it would not see SIGTERM. Stop of a process that does not run does nothing.
+// Stop sends SIGTERM, and SIGKILL if the process still runs after GracePeriod, and returns when it
+// is gone. A paused process is resumed, or it would not see SIGTERM. Stop of a process that does
+// not run does nothing.
 func (p *Process) Stop() error {
 	current := p.current()
 	if current == nil {
@@ -95,7 +99,8 @@ func (p *Process) Stop() error {
 	return nil
 }
 
-// Kill sends SIGKILL and returns when the process is gone. It returns ErrNotRunning if it was gone before.
+// Kill sends SIGKILL and returns when the process is gone. It returns ErrNotRunning if it was gone
+// before.
 func (p *Process) Kill() error {
 	current, err := p.send(syscall.SIGKILL)
 	if err != nil {
@@ -105,8 +110,8 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Pause sends SIGSTOP: connections stay open and nothing answers on them. It returns ErrNotRunning if there is no
-// process to pause.
+// Pause sends SIGSTOP: connections stay open and nothing answers on them. It returns ErrNotRunning
+// if there is no process to pause.
 func (p *Process) Pause() error {
 	if _, err := p.send(syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("pause %s: %w", p.name, err)
@@ -114,8 +119,8 @@ func (p *Process) Pause() error {
 	return nil
 }
 
-// Resume sends SIGCONT, which does nothing to a process that is not paused. It returns ErrNotRunning if there is
-// no process to resume.
+// Resume sends SIGCONT, which does nothing to a process that is not paused. It returns
+// ErrNotRunning if there is no process to resume.
 func (p *Process) Resume() error {
 	if _, err := p.send(syscall.SIGCONT); err != nil {
 		return fmt.Errorf("resume %s: %w", p.name, err)
@@ -140,7 +145,8 @@ func (p *Process) PID() int {
 	return 0
 }
 
-// Exited returns a channel that is closed when the process that runs now ends; it is closed already if none runs.
+// Exited returns a channel that is closed when the process that runs now ends; it is closed already
+// if none runs.
 func (p *Process) Exited() <-chan struct{} {
 	if current := p.current(); current != nil {
 		return current.exited

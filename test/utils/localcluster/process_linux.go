@@ -12,8 +12,8 @@ func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// reservePort claims a port among all programs that use this package on the machine. An abstract socket leaves no
-// file, and the kernel releases it when its owner dies.
+// reservePort claims a port among all programs that use this package on the machine. An abstract
+// socket leaves no file, and the kernel releases it when its owner dies.
 func reservePort(port int) (release func(), err error) {
 	listener, err := net.Listen("unix", "@netbaseline-local-port-"+strconv.Itoa(port))
 	if err != nil {

@@ -10,7 +10,8 @@ func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
-// reservePort claims nothing here: two programs that start a cluster in the same instant may choose the same port.
+// reservePort claims nothing here: two programs that start a cluster in the same instant may choose
+// the same port.
 func reservePort(int) (release func(), err error) {
 	return func() {}, nil
 }

@@ -11,7 +11,8 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// Objects returns the objects of a text, YAML or JSON, in their order. Empty documents are left out.
+// Objects returns the objects of a text, YAML or JSON, in their order. Empty documents are left
+// out.
 func Objects(text string) (objects []*unstructured.Unstructured, err error) {
 	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
 	for {

@@ -1,4 +1,5 @@
-// Package pages reads the pages of the documentation: their code blocks, headings and links. It runs and judges nothing itself.
+// Package pages reads the pages of the documentation: their code blocks, headings and links. It
+// runs and judges nothing itself.
 //
 // The words after the language of a block tell a test what to do with it; CONTRIBUTING.md explains
 // them to writers.

@@ -21,7 +21,8 @@ func adaptPolicy(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy
 	adapted := policy.DeepCopy()
 	spec := &adapted.Spec
 	if len(spec.PolicyTypes) == 0 {
-		// As the API server does it. Source: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/networking/v1/defaults.go
+		// As the API server does it. Source:
+		// https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/apis/networking/v1/defaults.go
 		spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
 		if len(spec.Egress) > 0 {
 			spec.PolicyTypes = append(spec.PolicyTypes, networkingv1.PolicyTypeEgress)
@@ -44,8 +45,8 @@ func adaptPeers(peers []networkingv1.NetworkPolicyPeer) {
 	}
 }
 
-// adaptSelector rewrites a selector for labels that went through adaptLabels: "k: v" becomes "k In [v]", and "k NotIn [v, w]"
-// becomes "k=v DoesNotExist" and "k=w DoesNotExist".
+// adaptSelector rewrites a selector for labels that went through adaptLabels: "k: v" becomes "k In
+// [v]", and "k NotIn [v, w]" becomes "k=v DoesNotExist" and "k=w DoesNotExist".
 func adaptSelector(selector *metav1.LabelSelector) {
 	if selector == nil {
 		return
@@ -70,7 +71,8 @@ func adaptSelector(selector *metav1.LabelSelector) {
 	*selector = metav1.LabelSelector{MatchExpressions: requirements}
 }
 
-// adaptLabels adds, to each label, one whose key is the label's key and value together. No real key holds a "=".
+// adaptLabels adds, to each label, one whose key is the label's key and value together. No real key
+// holds a "=".
 func adaptLabels(labels map[string]string) map[string]string {
 	adapted := make(map[string]string, 2*len(labels))
 	for key, value := range labels {

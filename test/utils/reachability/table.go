@@ -59,7 +59,8 @@ func Table(w World, pods []Pod, port int) string {
 	return aligned(rows)
 }
 
-// aligned puts the cells of each column, all of which have one character in a terminal cell, under each other.
+// aligned puts the cells of each column, all of which have one character in a terminal cell, under
+// each other.
 func aligned(rows [][]string) string {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {

@@ -25,13 +25,15 @@ type Pod struct {
 	Namespace string
 	// Labels are the pod's labels.
 	Labels map[string]string
-	// IP is its address. No ipBlock matches a pod in a namespace that has none; one with an address is matched, as most network plugins do.
+	// IP is its address. No ipBlock matches a pod in a namespace that has none; one with an address
+	// is matched, as most network plugins do.
 	IP string
 }
 
 // World holds the inputs of the decision: namespaces with their labels, and policies.
 type World struct {
-	// Namespaces maps the name of each namespace to its labels. kubernetes.io/metadata.name need not be among them.
+	// Namespaces maps the name of each namespace to its labels. kubernetes.io/metadata.name need
+	// not be among them.
 	Namespaces map[string]map[string]string
 	// Policies are all NetworkPolicies; nothing changes them.
 	Policies []*networkingv1.NetworkPolicy
@@ -57,8 +59,8 @@ func Live(ctx context.Context, reader client.Reader) (World, error) {
 	return world, nil
 }
 
-// WithLabels returns a world in which the given namespaces carry the given labels, and all else is the same: the moment after a
-// change of labels, before any policy follows.
+// WithLabels returns a world in which the given namespaces carry the given labels, and all else is
+// the same: the moment after a change of labels, before any policy follows.
 func (w World) WithLabels(changed map[string]map[string]string) World {
 	namespaces := maps.Clone(w.Namespaces)
 	for name, labels := range changed {
@@ -68,9 +70,10 @@ func (w World) WithLabels(changed map[string]map[string]string) World {
 	return World{Namespaces: namespaces, Policies: w.Policies}
 }
 
-// Allowed reports whether a pod may open a connection to another: the first may send, and the second may receive. It panics if
-// one of them is in a namespace that the world does not have, or is neither in a namespace nor has an IP: a test that misspells
-// a name must not pass without a subject.
+// Allowed reports whether a pod may open a connection to another: the first may send, and the
+// second may receive. It panics if one of them is in a namespace that the world does not have, or
+// is neither in a namespace nor has an IP: a test that misspells a name must not pass without a
+// subject.
 func (w World) Allowed(from, to Pod, port int, protocol corev1.Protocol) bool {
 	e := w.evaluator(from, to)
 	return e.egress(from, to, port, protocol) && e.ingress(from, to, port, protocol)

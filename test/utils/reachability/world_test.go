@@ -40,7 +40,8 @@ func policy(t *testing.T, spec string) *networkingv1.NetworkPolicy {
 	return object
 }
 
-// world has the namespaces shop (team: web) and bank (team: money) and, in shop, policies with these specs.
+// world has the namespaces shop (team: web) and bank (team: money) and, in shop, policies with
+// these specs.
 func world(t *testing.T, specs ...string) reachability.World {
 	t.Helper()
 	w := reachability.World{Namespaces: map[string]map[string]string{

@@ -25,7 +25,8 @@ type constant struct {
 // is reports whether the group contains the constants whose names begin with the prefix.
 func (g *group) is(prefix string) bool { return strings.HasPrefix(g.members[0].name, prefix) }
 
-// constants reads the blocks of string constants in a file. Each member must have a comment that begins with its name.
+// constants reads the blocks of string constants in a file. Each member must have a comment that
+// begins with its name.
 func constants(path string) ([]group, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 	if err != nil {
@@ -79,8 +80,8 @@ type announcement struct {
 	says   []string // its message; several if part of it is chosen from a list
 }
 
-// announcements reads, by the names of the constants of their reasons, how the events in a file are written.
-// The constants in names are written out.
+// announcements reads, by the names of the constants of their reasons, how the events in a file are
+// written. The constants in names are written out.
 func announcements(path string, names []group) (map[string]announcement, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 	if err != nil {
@@ -194,7 +195,8 @@ func listsOf(file *ast.File) map[string][]string {
 	return lists
 }
 
-// nameOf returns the last name in an expression, such as b for a.b, or for a call of it or an item in it.
+// nameOf returns the last name in an expression, such as b for a.b, or for a call of it or an item
+// in it.
 func nameOf(expression ast.Expr) string {
 	switch e := expression.(type) {
 	case *ast.Ident:

@@ -94,7 +94,8 @@ func (g Generator) oneOf(values ...any) func() any {
 	}
 }
 
-// some is how many items a list has: few most of the time, and sometimes as many as it may have or one more.
+// some is how many items a list has: few most of the time, and sometimes as many as it may have or
+// one more.
 func (g Generator) some(bound int) int {
 	switch g.IntN(64) {
 	case 62:
@@ -205,7 +206,8 @@ const (
 	letter = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// word is a text of a few characters of an alphabet, or of as many as it may have, with separators inside but not at its ends.
+// word is a text of a few characters of an alphabet, or of as many as it may have, with separators
+// inside but not at its ends.
 func (g Generator) word(longest int, alphabet, separators string) string {
 	n := 1 + g.IntN(6)
 	if g.OneIn(12) {

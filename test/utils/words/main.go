@@ -1,5 +1,5 @@
-// Command words refuses, in Go comments, Go strings and Markdown, the phrases that CONTRIBUTING.md lists under "Words", and prints what
-// to write instead.
+// Command words refuses, in Go comments, Go strings and Markdown, the phrases that CONTRIBUTING.md
+// lists under "Words", and prints what to write instead.
 package main
 
 import (
@@ -14,7 +14,8 @@ import (
 	"strings"
 )
 
-// guide is the page with the table of phrases: in the first column each in backquotes, in the second the replacement.
+// guide is the page with the table of phrases: in the first column each in backquotes, in the
+// second the replacement.
 const guide = "CONTRIBUTING.md"
 
 // rule refuses some phrases.
@@ -74,10 +75,12 @@ func check() ([]finding, error) {
 	return findings, nil
 }
 
-// exempt is what is generated, and the types whose comments are the descriptions of the CustomResourceDefinition: those are part of the API.
+// exempt is what is generated, and the types whose comments are the descriptions of the
+// CustomResourceDefinition: those are part of the API.
 var exempt = regexp.MustCompile(`zz_generated|^docs/(reference/|performance\.md)|^api/.*_types\.go$|^test/(utils/)?words/`)
 
-// kept is a refused phrase in an annotation on every policy. To change it would write every policy of every cluster once.
+// kept is a refused phrase in an annotation on every policy. To change it would write every policy
+// of every cluster once.
 const kept = "a change is undone " + "at once"
 
 var (

@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The example for Flux, as it is read by Flux: no unknown fields, every reference leads to something in it, and each Kustomization waits.
+// The example for Flux, as it is read by Flux: no unknown fields, every reference leads to
+// something in it, and each Kustomization waits.
 func TestTheExampleForFlux(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "docs", "gitops.md"))

@@ -1,4 +1,5 @@
-// Command dashboard prints the Grafana dashboard of netbaseline: `make dashboards` puts it into config/grafana/netbaseline.json.
+// Command dashboard prints the Grafana dashboard of netbaseline: `make dashboards` puts it into
+// config/grafana/netbaseline.json.
 package main
 
 import (
@@ -37,7 +38,8 @@ func build() (dashboard.Dashboard, error) { //nolint:staticcheck // see above
 		Refresh("1m").
 		Time("now-6h", "now").
 		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus")).
-		// The library's metrics are exported by every operator of the cluster, so those of this one are picked by its job.
+		// The library's metrics are exported by every operator of the cluster, so those of this one
+		// are picked by its job.
 		WithVariable(dashboard.NewQueryVariableBuilder("job").
 			Label("Job").
 			Query(dashboard.StringOrMap{String: cog.ToPtr("label_values(netbaseline_drift_repairs_total, job)")}).

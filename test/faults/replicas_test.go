@@ -143,7 +143,7 @@ func TestTheLeaderIsStoppedAndContinued(t *testing.T) {
 }
 
 // A manager that is killed again and again, at no moment in particular within the first 0.3 s in
-// which it sees anything, protects all the same what it comes to; left alone, it finishes.
+// which it sees anything, still protects what it comes to; left alone, it finishes.
 func TestACrashLoop(t *testing.T) {
 	const mostLives = 1000
 	enough, life := 20, 300*time.Millisecond

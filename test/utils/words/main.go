@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"go/scanner"
@@ -102,46 +101,67 @@ func parseRules(page string) []rule {
 	return rules
 }
 
-// inspect returns the refused phrases of a file. Of a Go file only comments and strings count, of the guide all but its table.
+// text is a line of a comment, a string or a page.
+type text struct {
+	line    int
+	content string
+}
+
+// inspect returns the refused phrases of a file. Of a Go file only comments and strings count, of
+// the guide all but its table.
 func inspect(rules []rule, path, source string) []finding {
+	texts := linesOf(path, source)
 	if strings.HasSuffix(path, ".go") {
-		return inspectGo(rules, path, source)
+		texts = commentsAndStrings(path, source)
 	}
 	var findings []finding
-	lines := bufio.NewScanner(strings.NewReader(source))
-	lines.Buffer(nil, len(source)+1)
-	for number := 1; lines.Scan(); number++ {
-		if path != guide || !row.MatchString(lines.Text()) {
-			findings = append(findings, inspectText(rules, path, number, lines.Text())...)
+	for i, t := range texts {
+		next := ""
+		if i+1 < len(texts) && texts[i+1].line == t.line+1 {
+			next = " " + strings.TrimLeft(texts[i+1].content, "/ \t")
 		}
+		findings = append(findings, refused(rules, path, t, next)...)
 	}
 	return findings
 }
 
-func inspectGo(rules []rule, path, source string) []finding {
+func linesOf(path, source string) []text {
+	var texts []text
+	for i, line := range strings.Split(source, "\n") {
+		if path != guide || !row.MatchString(line) {
+			texts = append(texts, text{i + 1, line})
+		}
+	}
+	return texts
+}
+
+func commentsAndStrings(path, source string) []text {
 	var s scanner.Scanner
 	files := token.NewFileSet()
 	s.Init(files.AddFile(path, -1, len(source)), []byte(source), nil, scanner.ScanComments)
-	var findings []finding
+	var texts []text
 	for {
-		position, kind, text := s.Scan()
+		position, kind, literal := s.Scan()
 		switch kind {
 		case token.EOF:
-			return findings
+			return texts
 		case token.COMMENT, token.STRING:
-			for i, line := range strings.Split(text, "\n") {
-				findings = append(findings, inspectText(rules, path, files.Position(position).Line+i, line)...)
+			for i, line := range strings.Split(literal, "\n") {
+				texts = append(texts, text{files.Position(position).Line + i, line})
 			}
 		}
 	}
 }
 
-func inspectText(rules []rule, path string, line int, text string) []finding {
+// refused returns the refused phrases that begin in a text; they may end in the next line.
+func refused(rules []rule, path string, t text, next string) []finding {
+	content := strings.TrimRight(strings.ReplaceAll(t.content, kept, ""), " ")
 	var findings []finding
-	text = strings.ReplaceAll(text, kept, "")
 	for _, rule := range rules {
-		for _, phrase := range rule.phrases.FindAllString(text, -1) {
-			findings = append(findings, finding{path, line, phrase, rule.replacement})
+		for _, at := range rule.phrases.FindAllStringIndex(content+next, -1) {
+			if at[0] < len(content) {
+				findings = append(findings, finding{path, t.line, (content + next)[at[0]:at[1]], rule.replacement})
+			}
 		}
 	}
 	return findings

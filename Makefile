@@ -96,6 +96,8 @@ metrics-reference: control-plane ## Generate docs/reference/metrics.md from what
 
 ##@ Tests
 
+# Begun first, so that none of them runs alone at the end.
+SLOW_SUITES := ./test/integration/tenant ./test/e2e/install ./test/e2e/docs ./test/integration/privilege
 REACTIONS := test/integration/reactions
 GINKGO := $(GO) run github.com/onsi/ginkgo/v2/ginkgo
 
@@ -108,7 +110,7 @@ test: build control-plane $(HELM) $(PROMTOOL) ## Run every test but the fault su
 	@rm -rf bin/audit; mkdir -p bin/audit
 	@# The specifications mostly wait: four processes of Ginkgo, each with a control plane of its own, run while the other suites do.
 	@$(GINKGO) -procs=4 $(subst -,--,$(RACE)) --timeout=30m --no-color ./$(REACTIONS) >bin/reactions.log 2>&1 & reactions=$$!; \
-	$(GO) test $(RACE) -timeout 30m -p 4 $$($(GO) list ./... | grep -v '/$(REACTIONS)$$') || failed=1; \
+	$(GO) test $(RACE) -timeout 30m -p 4 $(SLOW_SUITES) $$($(GO) list ./... | grep -v '/$(REACTIONS)$$') || failed=1; \
 	wait $$reactions || failed=1; cat bin/reactions.log; [ -z "$$failed" ]
 	$(GO) test -C test/fuzz ./...
 	@# Never from the cache: what it looks at is not in its module.

@@ -175,6 +175,11 @@ func goBackInTime(t *testing.T, stale *localcluster.APIServer, link *faults.Link
 	finishHistories(t, sites)
 	for _, o := range operators {
 		o.silent(t, statusPause)
+	}
+	// One whose watch of policies caught up before that of namespaces has made a policy again, and
+	// removes it when the label has been gone for ten seconds.
+	finishHistories(t, sites)
+	for _, o := range operators {
 		o.giveUp()
 	}
 	expectNoDelete(t, sites, since)

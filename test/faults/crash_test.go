@@ -36,7 +36,7 @@ const statusPause = 1200 * time.Millisecond
 func TestACrashAtEveryWrite(t *testing.T) {
 	learned := learn(t)
 	runs := func(w *workload) int { return len(learned[w].writes) * len(crashes) }
-	for _, group := range grouped(everyWorkload(), runs) {
+	for _, group := range grouped(partOf(t, everyWorkload()), runs) {
 		var chosen []*workload
 		for _, w := range group {
 			chosen = append(chosen, slices.Repeat([]*workload{w}, runs(w))...)
@@ -55,6 +55,20 @@ func TestACrashAtEveryWrite(t *testing.T) {
 		}
 		freeAll(t, prepared)
 	}
+}
+
+// partOf returns the workloads of the part that the flag names.
+func partOf(t *testing.T, all []*workload) []*workload {
+	t.Helper()
+	var number, parts int
+	if _, err := fmt.Sscanf(*part, "%d/%d", &number, &parts); err != nil || number < 1 || number > parts {
+		t.Fatalf("-faults.part=%s: write it as 2/3", *part)
+	}
+	var chosen []*workload
+	for i := number - 1; i < len(all); i += parts {
+		chosen = append(chosen, all[i])
+	}
+	return chosen
 }
 
 // sweep crashes a manager at every write of a workload in every way. The one that finishes what a

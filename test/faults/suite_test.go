@@ -37,6 +37,7 @@ const (
 
 var (
 	long = flag.Bool("faults.long", false, "run everything, not what fits into ten minutes")
+	part = flag.String("faults.part", "1/1", "of TestACrashAtEveryWrite run only this part of the workloads, such as 2/3")
 
 	env   *harness.Environment
 	judge *witness.Witness

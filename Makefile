@@ -108,9 +108,9 @@ test: export NETBASELINE_AUDIT_DIR = $(CURDIR)/bin/audit
 test: build control-plane $(HELM) $(PROMTOOL) ## Run every test but the fault suites, against a real control plane where one is needed.
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	@rm -rf bin/audit; mkdir -p bin/audit
-	@# The specifications mostly wait: four processes of Ginkgo, each with a control plane of its own, run while the other suites do.
-	@$(GINKGO) -procs=4 $(subst -,--,$(RACE)) --timeout=30m --no-color ./$(REACTIONS) >bin/reactions.log 2>&1 & reactions=$$!; \
-	$(GO) test $(RACE) -timeout 30m -p 4 $(SLOW_SUITES) $$($(GO) list ./... | grep -v '/$(REACTIONS)$$') || failed=1; \
+	@# The specifications mostly wait: three processes of Ginkgo, each with a control plane of its own, run while the other suites do, three at a time.
+	@$(GINKGO) -procs=3 $(subst -,--,$(RACE)) --timeout=30m --no-color ./$(REACTIONS) >bin/reactions.log 2>&1 & reactions=$$!; \
+	$(GO) test $(RACE) -timeout 30m -p 3 $(SLOW_SUITES) $$($(GO) list ./... | grep -v '/$(REACTIONS)$$') || failed=1; \
 	wait $$reactions || failed=1; cat bin/reactions.log; [ -z "$$failed" ]
 	$(GO) test -C test/fuzz ./...
 	@# Never from the cache: what it looks at is not in its module.

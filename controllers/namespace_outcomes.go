@@ -103,7 +103,7 @@ func (r *namespaceReconciler) informed(seen *situation, target ledger.Record, st
 		for i := range stage {
 			step := &stage[i]
 			step.Blind = step.Blind && own && (!disputed || step.Found.SpecHash == step.Desired.Hash)
-			if repair && step.Operation == plan.Update {
+			if repair {
 				step.Needs = ""
 			}
 		}

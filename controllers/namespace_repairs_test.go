@@ -9,6 +9,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netbaseline/netbaseline/api/v1alpha1"
 	"github.com/netbaseline/netbaseline/internal/ledger"
@@ -252,40 +253,69 @@ func TestAChangeOfTheBaselineReadsWhatIsDisputed(t *testing.T) {
 	}
 }
 
-// While DNS is refused, a baseline that begins to deny egress does not cut DNS off; and a tenant
-// who removes the egress isolation does not keep egress open that way.
-func TestEgressWaitsForDNSOnlyWhereItWasOpen(t *testing.T) {
+// A tenant who keeps the DNS policy from being written must not keep the namespace open by that,
+// neither by opening the other policies nor by deleting them.
+func TestARepairDoesNotWaitForDNS(t *testing.T) {
 	t.Parallel()
-	const deny = v1alpha1.DefaultDenyName
-	refusal := apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), v1alpha1.AllowDNSName, errors.New("no"))
-	ingressOnly := func(n *networkingv1.NetworkPolicy) {
+	const deny, isolation, dns = v1alpha1.DefaultDenyName, v1alpha1.EnvironmentIsolationName, v1alpha1.AllowDNSName
+	refusal := apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), dns, errors.New("no"))
+	ingressOpen := func(n *networkingv1.NetworkPolicy) {
 		n.Spec.PolicyTypes, n.Spec.Egress = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, nil
+		n.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}}
 	}
-
-	s := newSite(t, enforcing().Denying(v1alpha1.PolicyTypeIngress).Obj())
-	s.reconcile()
-	s.refuse["create "+v1alpha1.AllowDNSName] = refusal
-	s.edit("default", func(b *v1alpha1.ClusterNetworkBaseline) {
-		b.Spec.DefaultDeny.PolicyTypes = []v1alpha1.PolicyType{v1alpha1.PolicyTypeIngress, v1alpha1.PolicyTypeEgress}
-	})
-	for range 3 {
-		if got := s.reconcile(); slices.Contains(got.writes, "update "+deny) || got.record.State != ledger.Failed {
-			t.Errorf("edited: writes %v, it is %q; want nothing that cuts DNS", got.writes, got.record.State)
+	for name, test := range map[string]struct {
+		act  func(*site)
+		want string
+	}{
+		"opened":  {func(s *site) { s.change(deny, ingressOpen); s.change(isolation, ingressOpen) }, "update " + deny},
+		"deleted": {func(s *site) { s.delete(deny); s.delete(isolation) }, "create " + deny},
+	} {
+		s := newSite(t, enforcing().Obj())
+		s.reconcile()
+		s.refuse["create "+dns] = refusal
+		s.delete(dns)
+		for range 3 {
+			test.act(s)
+			if got := s.reconcile(); !slices.Contains(got.writes, test.want) || got.record.State != ledger.Failed {
+				t.Errorf("%s: writes %v, it is %q; want it closed", name, got.writes, got.record.State)
+			}
 		}
 	}
+}
 
-	s = newSite(t, enforcing().Obj())
-	s.reconcile()
-	s.refuse["create "+v1alpha1.AllowDNSName] = refusal
-	s.delete(v1alpha1.AllowDNSName)
-	s.change(deny, ingressOnly)
-	s.change(v1alpha1.EnvironmentIsolationName, ingressOnly)
-	for range 3 {
-		got := s.reconcile()
-		if !slices.Contains(got.writes, "update "+deny) || got.record.State != ledger.Failed {
-			t.Errorf("stripped: writes %v, it is %q; want egress closed", got.writes, got.record.State)
+// Nor before a namespace has been governed: what exists under our names is closed.
+func TestWhatATenantCreatedFirstIsClosedWithoutDNS(t *testing.T) {
+	t.Parallel()
+	foreign := func(name string) *networkingv1.NetworkPolicy {
+		object := written(name)
+		object.ManagedFields, object.Labels, object.Annotations = nil, nil, nil
+		object.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
+		object.Spec.Ingress, object.Spec.Egress = []networkingv1.NetworkPolicyIngressRule{{}}, nil
+		return object
+	}
+	s := newSite(t, enforcing().Obj(), foreign(v1alpha1.DefaultDenyName), foreign(v1alpha1.EnvironmentIsolationName))
+	s.refuse["create "+v1alpha1.AllowDNSName] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), v1alpha1.AllowDNSName, errors.New("no"))
+	got := s.reconcile()
+	for _, name := range []string{v1alpha1.DefaultDenyName, v1alpha1.EnvironmentIsolationName} {
+		if !slices.Contains(got.writes, "update "+name) {
+			t.Errorf("writes %v, want %s closed", got.writes, name)
 		}
-		s.change(deny, ingressOnly)
+	}
+}
+
+// A policy of ours that a finalizer keeps, and that does not name its baseline, is waited for and
+// not polled.
+func TestAnOrphanThatAFinalizerKeepsIsNotPolled(t *testing.T) {
+	t.Parallel()
+	deleted := metav1.NewTime(noon)
+	s := newSite(t, withPolicies(func(n *networkingv1.NetworkPolicy) {
+		delete(n.Labels, v1alpha1.BaselineLabel)
+		n.Finalizers, n.DeletionTimestamp = []string{"example.com/keep"}, &deleted
+	}, enforcing().Deleting().Obj())...)
+	for range 3 {
+		if got := s.reconcile(); got.again != 0 || got.record.Reason != v1alpha1.ReasonTerminatingPolicy {
+			t.Errorf("again in %s, %s because of %s", got.again, got.record.State, got.record.Reason)
+		}
 	}
 }
 

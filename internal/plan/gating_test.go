@@ -41,11 +41,8 @@ func TestWhatWaitsForTheDNSPolicy(t *testing.T) {
 		"DNS is missing and another policy was opened": {
 			desired: all, inventory: with(without(converged(all), dns, isolation), deny, opened), want: none,
 		},
-		"ingress alone is isolated, and egress is to be": {
-			desired: all, inventory: without(converged(desired(builder.Baseline("default").Denying(v1alpha1.PolicyTypeIngress))), dns), want: map[string]string{isolation: dns, deny: dns},
-		},
-		"the DNS policy itself does not isolate egress": {
-			desired: all, inventory: plan.Inventory{dns: plan.Observed{UID: "1", Isolates: plan.Ingress}}, want: map[string]string{isolation: dns, deny: dns},
+		"what exists is closed, whatever becomes of DNS": {
+			desired: all, inventory: with(without(converged(all), dns), deny, func(o *plan.Observed) { opened(o); o.Isolates = plan.Ingress }), want: none,
 		},
 		"DNS is on its way out, and some plugins enforce it no longer": {
 			desired: all, inventory: with(without(converged(all), isolation, deny), dns, terminating), want: map[string]string{isolation: dns, deny: dns},

@@ -246,7 +246,7 @@ func Converge(namespace string, desired []policy.Desired, inventory Inventory, p
 			continue
 		}
 		step.Blind = step.Operation == Update && found.Plain
-		if step.Operation != Recreate && name != needs && isolates(step.Desired.Policy)&Egress != 0 {
+		if step.Operation == Create && name != needs && isolates(step.Desired.Policy)&Egress != 0 {
 			step.Needs = needs
 		}
 		writes = append(writes, step)
@@ -267,17 +267,14 @@ func operation(desired policy.Desired, found Observed, exists bool) Operation {
 	return ""
 }
 
-// needed returns the policy that must be written before any policy that isolates egress: the one
-// for DNS, if nothing isolates egress yet; "" for none.
+// needed returns the policy that the creation of others has to wait for: that for DNS, where no living
+// policy of ours exists yet; "" for none. An update never waits: it may be what closes an opened
+// policy.
 func needed(desired []policy.Desired, inventory Inventory) string {
 	wanted := slices.ContainsFunc(desired, func(d policy.Desired) bool { return d.Policy.Name == v1alpha1.AllowDNSName })
-	if !wanted {
+	if !wanted || inventory[v1alpha1.AllowDNSName].Living() ||
+		inventory[v1alpha1.DefaultDenyName].Living() || inventory[v1alpha1.EnvironmentIsolationName].Living() {
 		return ""
-	}
-	for _, found := range inventory {
-		if found.Living() && found.Isolates&Egress != 0 {
-			return ""
-		}
 	}
 	return v1alpha1.AllowDNSName
 }

@@ -137,9 +137,9 @@ mutate "owners by a label that tenants write" controllers/namespace_controller.g
 mutate "whose a held namespace is, by a label that tenants write" controllers/namespace_controller.go \
 	's/ \|\| s\.previous\.State == ledger\.Held \&\& len\(s\.inventory\) > 0//' \
 	./controllers '^TestWhoseANamespaceIsTheLedgerSays$'
-mutate "egress that waits for DNS although it was isolated" controllers/namespace_outcomes.go \
+mutate "a repair that waits for DNS" controllers/namespace_outcomes.go \
 	's/step\.Needs = ""/_ = step/' \
-	./controllers '^TestEgressWaitsForDNSOnlyWhereItWasOpen$'
+	./controllers '^TestARepairDoesNotWaitForDNS$'
 mutate "a refused write that is tried twice" internal/apply/apply.go \
 	's/if !passed\(err\) \{/if err == nil {/' \
 	./internal/apply '^TestABlindUpdateThatIsRefusedIsNotTriedAgain$'

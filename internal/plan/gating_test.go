@@ -44,6 +44,10 @@ func TestWhatWaitsForTheDNSPolicy(t *testing.T) {
 		"what exists is closed, whatever becomes of DNS": {
 			desired: all, inventory: with(without(converged(all), dns), deny, func(o *plan.Observed) { opened(o); o.Isolates = plan.Ingress }), want: none,
 		},
+		"DNS is on its way out, and kept in place by a network plugin": {
+			desired:   all,
+			inventory: with(without(converged(all), isolation, deny), dns, func(o *plan.Observed) { terminating(o); o.KeptBy = "networking.k8s.aws/resources" }), want: none,
+		},
 		"DNS is on its way out, and some plugins enforce it no longer": {
 			desired: all, inventory: with(without(converged(all), isolation, deny), dns, terminating), want: map[string]string{isolation: dns, deny: dns},
 		},

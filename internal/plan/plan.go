@@ -269,10 +269,13 @@ func operation(desired policy.Desired, found Observed, exists bool) Operation {
 
 // needed returns the policy that the creation of others has to wait for: that for DNS, where no living
 // policy of ours exists yet; "" for none. An update never waits: it may be what closes an opened
-// policy.
+// policy. Nor does anything wait for a DNS policy that the finalizer of a network plugin keeps from
+// being deleted: it is kept in the desired state, and the tenant who deleted it must not keep the
+// rest open.
 func needed(desired []policy.Desired, inventory Inventory) string {
 	wanted := slices.ContainsFunc(desired, func(d policy.Desired) bool { return d.Policy.Name == v1alpha1.AllowDNSName })
-	if !wanted || inventory[v1alpha1.AllowDNSName].Living() ||
+	dns := inventory[v1alpha1.AllowDNSName]
+	if !wanted || dns.Living() || policy.IsPluginFinalizer(dns.KeptBy) ||
 		inventory[v1alpha1.DefaultDenyName].Living() || inventory[v1alpha1.EnvironmentIsolationName].Living() {
 		return ""
 	}

@@ -29,9 +29,7 @@ func (r *namespaceReconciler) release(ctx context.Context, seen *situation, deci
 	if len(written) > 0 {
 		r.noteReleased(seen, decision)
 	}
-	kept := keptPolicy(seen.inventory, func(_ string, found plan.Observed) bool {
-		return slices.Contains(decision.Owners, found.Owner) || found.Owner == "" && found.Ours // what plan.Remove would remove
-	})
+	kept := keptPolicy(seen.inventory, func(_ string, found plan.Observed) bool { return found.MadeFor(decision.Owners) })
 	switch {
 	case kept != "": // the watch reports when it is gone
 		record.Baseline, record.State, record.Reason, record.Message = decision.Owners[0], ledger.Held, v1alpha1.ReasonTerminatingPolicy, kept

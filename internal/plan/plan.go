@@ -49,6 +49,12 @@ const (
 // policy that does not exist.
 func (o Observed) Living() bool { return o.UID != "" && !o.Terminating }
 
+// MadeFor reports whether the policy goes with these baselines: it names one of them, or it is ours and
+// has lost the label that names its baseline.
+func (o Observed) MadeFor(owners []string) bool {
+	return slices.Contains(owners, o.Owner) || o.Owner == "" && o.Ours
+}
+
 // Inventory holds the policies that exist under claimed names, by name.
 type Inventory map[string]Observed
 
@@ -288,7 +294,7 @@ func Remove(namespace string, owners []string, inventory Inventory) Plan {
 	var removals Stage
 	for _, name := range policy.Names {
 		found, exists := inventory[name]
-		if exists && (slices.Contains(owners, found.Owner) || found.Owner == "" && found.Ours) {
+		if exists && found.MadeFor(owners) {
 			removals = appendDelete(removals, Step{Namespace: namespace, Name: name, Found: found})
 		}
 	}

@@ -261,7 +261,9 @@ func (r *namespaceReconciler) refused(seen *situation, decision governance.Decis
 	r.tellExposed(seen, decision, target, err)
 	stuck := seen.previous.State == ledger.Failed && seen.previous.SameTarget(record)
 	if refusal.Reason == v1alpha1.ReasonConflict && stuck {
-		return outcome{record: seen.previous, again: firstRetry} // a conflict does not hide the failure
+		failed := seen.previous // a conflict does not hide the failure
+		failed.Generation, failed.Environment, failed.Selecting = record.Generation, record.Environment, record.Selecting
+		return outcome{record: failed, again: firstRetry}
 	}
 	again := r.tryAgain(name, refusal.Reason, stuck && refusal.Reason == seen.previous.Reason)
 	if again == 0 {

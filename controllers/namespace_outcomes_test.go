@@ -174,6 +174,12 @@ func TestAFailureThatStaysIsAnErrorOnce(t *testing.T) {
 	if got := s.reconcile(); got.record.State != ledger.Failed || got.record.Reason != v1alpha1.ReasonForbidden || got.again != firstRetry {
 		t.Errorf("a conflict hides the failure: %s because of %s, again in %s", got.record.State, got.record.Reason, got.again)
 	}
+	s.edit("default", func(b *v1alpha1.ClusterNetworkBaseline) {
+		b.Spec.ExcludedNamespaces = []v1alpha1.NamespacePattern{"ci-*"}
+	})
+	if got := s.reconcile(); got.record.Generation != 4 || got.record.Reason != v1alpha1.ReasonForbidden {
+		t.Errorf("after an edit that changes nothing here it is %s because of %s, of generation %d", got.record.State, got.record.Reason, got.record.Generation)
+	}
 	s.refuse[call] = apierrors.NewForbidden(networkingv1.Resource("networkpolicies"), v1alpha1.AllowDNSName, errors.New("exceeded quota: q"))
 	s.clock = s.clock.Add(time.Hour)
 	if got := s.reconcile(); got.err == nil || got.record.Reason != v1alpha1.ReasonQuotaExceeded {

@@ -34,7 +34,7 @@ func (l *liveReader) evidence(ctx context.Context, name string) (*governance.Sna
 	if err := l.api.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
 		return nil, nil, nil, none, fmt.Errorf("read namespace: %w", err)
 	}
-	snapshot, err := readView(ctx, l.api, l.operatorNamespace)
+	snapshot, err := readSnapshot(ctx, l.api, l.operatorNamespace)
 	if err != nil {
 		return nil, nil, nil, none, err
 	}

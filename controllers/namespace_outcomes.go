@@ -201,7 +201,7 @@ func (r *namespaceReconciler) announce(seen *situation, decision governance.Deci
 // settled returns the record of a namespace whose policies allow no more than desired.
 func (r *namespaceReconciler) settled(seen *situation, record ledger.Record) ledger.Record {
 	left := seen.left
-	rivals := slices.Sorted(func(yield func(string) bool) {
+	competitors := slices.Sorted(func(yield func(string) bool) {
 		for name, why := range left {
 			if why == competitor && !yield(name) {
 				return
@@ -210,12 +210,12 @@ func (r *namespaceReconciler) settled(seen *situation, record ledger.Record) led
 	})
 	record.State = ledger.Synced
 	switch {
-	case len(rivals) < len(left):
+	case len(competitors) < len(left):
 		record.State, record.Reason, record.Message = ledger.Failed, v1alpha1.ReasonAlteredByAdmission, seen.alteration()
-	case len(rivals) > 0:
+	case len(competitors) > 0:
 		record.Contested, record.Reason = true, v1alpha1.ReasonContested
 		record.Message = fmt.Sprintf("another client keeps replacing %s by one that allows no more than it; it is restored every few minutes. "+
-			"Does another netbaseline run without leader election?", strings.Join(rivals, ", "))
+			"Does another netbaseline run without leader election?", strings.Join(competitors, ", "))
 	case r.contention.contested(seen.namespace.Name, r.now()):
 		record.Contested, record.Reason = true, v1alpha1.ReasonContested
 		record.Message = fmt.Sprintf("another client changed its policies more than %d times in the last minute; each time they were restored", contestedAfter)

@@ -38,7 +38,7 @@ func (v *snapshots) current(ctx context.Context) (*governance.Snapshot, error) {
 	if snapshot != nil {
 		return snapshot, nil
 	}
-	snapshot, err := readView(ctx, v.reader, v.operatorNamespace)
+	snapshot, err := readSnapshot(ctx, v.reader, v.operatorNamespace)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (v *snapshots) current(ctx context.Context) (*governance.Snapshot, error) {
 	return snapshot, nil
 }
 
-func readView(ctx context.Context, reader client.Reader, operatorNamespace string) (*governance.Snapshot, error) {
+func readSnapshot(ctx context.Context, reader client.Reader, operatorNamespace string) (*governance.Snapshot, error) {
 	list := &v1alpha1.ClusterNetworkBaselineList{}
 	if err := reader.List(ctx, list); err != nil {
 		return nil, fmt.Errorf("list baselines: %w", err)

@@ -90,8 +90,9 @@ func run(o *options) error {
 		return fmt.Errorf("find a cluster (set KUBECONFIG outside of one): %w", err)
 	}
 	config.UserAgent = userAgent
-	config.DisableCompression = true // within a cluster, compressing watch traffic costs more than sending it
-	if o.leaderElect {               // a leader that fails to renew its lease for so long ends, and must not write after that
+	// Within a cluster, compressing watch traffic costs more than sending it.
+	config.DisableCompression = true
+	if o.leaderElect { // a leader that fails to renew its lease for so long ends, and must not write after that
 		config.Wrap(leaderfence.New(o.operatorNamespace, leaseName, o.renewDeadline).Wrap)
 	}
 	mgr, err := ctrl.NewManager(config, o.manager())

@@ -87,7 +87,7 @@ type Snapshot struct {
 // NewSnapshot takes all baselines of the cluster and the operator's own namespace.
 func NewSnapshot(candidates []*Candidate, operatorNamespace string) *Snapshot {
 	snapshot := assemble(candidates, operatorNamespace)
-	snapshot.previewsOf(operatorNamespace)
+	snapshot.preview(operatorNamespace)
 	return snapshot
 }
 

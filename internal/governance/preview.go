@@ -25,7 +25,7 @@ func (c *Candidate) Previewed() bool {
 	return c.Baseline.Spec.Mode == v1alpha1.ModeAudit && !c.Deleting() && c.Accepted()
 }
 
-func (v *Snapshot) previewsOf(operatorNamespace string) {
+func (v *Snapshot) preview(operatorNamespace string) {
 	for i, candidate := range v.candidates {
 		if !candidate.Previewed() {
 			continue

@@ -83,7 +83,7 @@ func TestWhatABaselineInAuditWouldDo(t *testing.T) {
 	}
 }
 
-func TestARehearsalLeavesTheBaselineAlone(t *testing.T) {
+func TestAPreviewLeavesTheBaselineAlone(t *testing.T) {
 	t.Parallel()
 	baseline := auditing("a").Obj()
 	before := baseline.DeepCopy()

@@ -156,9 +156,7 @@ func (l *Ledger) Record(namespace string, round uint64, record Record) {
 
 func (l *Ledger) put(namespace string, record Record, arrived bool) {
 	old, known := l.records[namespace]
-	if record.Reached = record.State == Synced; known {
-		record.follow(old)
-	}
+	record.follow(old)
 	if known && equal(*old, record) {
 		if arrived {
 			l.notifyAwaiting(record)

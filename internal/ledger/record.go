@@ -104,10 +104,10 @@ func (r Record) needsAttention() bool {
 	return r.State == Failed || r.State == Pending || r.State == Releasing || r.Contested
 }
 
-// follow keeps what still holds of the previous record.
+// follow takes over from the record before, nil for none, what is still so.
 func (r *Record) follow(old *Record) {
-	r.Reached = r.Reached || old.Reached && old.SameTarget(*r)
-	if r.State == Pending && old.State == Pending && !old.Since.IsZero() {
+	r.Reached = r.State == Synced || old != nil && old.Reached && old.SameTarget(*r)
+	if old != nil && r.State == Pending && old.State == Pending && !old.Since.IsZero() {
 		r.Since = old.Since
 	}
 }

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -90,13 +89,7 @@ func (p *picture) draw(results []Series, path string) error {
 	for i, curve := range p.curves {
 		points := plotter.XYs{}
 		for j := range results {
-			var values []float64
-			for run := range results[j] {
-				if value, ok := curve.read(&results[j][run]); ok {
-					values = append(values, value)
-				}
-			}
-			if slices.Sort(values); len(values) > 0 && results[j][0].Foreign == 0 {
+			if values := results[j].collect(curve.read); len(values) > 0 && results[j][0].Foreign == 0 {
 				points = append(points, plotter.XY{X: float64(results[j][0].Namespaces), Y: median(values)})
 			}
 		}

@@ -34,9 +34,14 @@ func (s Series) Table() [][]string {
 
 // values returns the measurements of the runs, sorted.
 func (s Series) values(f *figure, tool string) []float64 {
+	return s.collect(func(r *Result) (float64, bool) { return r.value(f, tool) })
+}
+
+// collect reads a value from each run that has it, and returns them sorted.
+func (s Series) collect(read func(*Result) (float64, bool)) []float64 {
 	var values []float64
 	for i := range s {
-		if value, ok := s[i].value(f, tool); ok {
+		if value, ok := read(&s[i]); ok {
 			values = append(values, value)
 		}
 	}

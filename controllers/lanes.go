@@ -25,7 +25,8 @@ const (
 	// contestedLane is how many namespaces that other clients keep changing are reconciled in
 	// parallel. A repair takes a few milliseconds, so this is enough for hundreds per second.
 	contestedLane = 4
-	// namespaceWorkers is enough for all lanes, so that no lane takes the workers of another.
+	// namespaceWorkers is enough for all lanes. Reconciles that wait for a place hold a worker too;
+	// the next one is free as soon as any reconcile ends.
 	namespaceWorkers = urgentLane + patientLane + hangingLane + slowLane + contestedLane
 
 	// hangsAfter is the longest time that a healthy reconcile takes: many times as long as one

@@ -51,7 +51,7 @@ mutate "treating absence as release" internal/governance/standing.go \
 	's/return answer\{claim: (claim\{\s*v1alpha1\.ReasonBaselineAbsent)/return answer{standing: yields, claim: $1/' \
 	./internal/governance '^TestWhenPoliciesAreHeld$'
 mutate "deleting by label alone" internal/plan/plan.go \
-	's/for _, name := range policy\.Names \{\n\t\tfound, exists := inventory\[name\]\n\t\tif exists && \(slices/for name, found := range inventory {\n\t\tif (slices/' \
+	's/for _, name := range policy\.Names \{\n\t\tfound, exists := inventory\[name\]\n\t\tif exists && found\.MadeFor/for name, found := range inventory {\n\t\tif found.MadeFor/' \
 	./internal/plan '^TestRemoveTouchesOnlyWhatTheNamedBaselinesMade$'
 mutate "ignoring UID on delete" internal/apply/apply.go \
 	's/, client\.Preconditions\{UID: &found\.UID[^}]*\}//g' \
@@ -102,7 +102,7 @@ mutate "orphans that outlive their baseline, by decision" internal/governance/de
 	's/if !subject\.Orphaned \{/if subject.Name != "" {/' \
 	./internal/governance '^TestWhenPoliciesAreRemoved$'
 mutate "orphans that outlive their baseline, by plan" internal/plan/plan.go \
-	's/ \|\| found\.Owner == "" && found\.Ours\)/)/' \
+	's/ \|\| o\.Owner == "" \&\& o\.Ours//' \
 	./internal/plan '^TestRemoveTouchesOnlyWhatTheNamedBaselinesMade$'
 mutate "a repair that reads before it closes" internal/apply/apply.go \
 	's/if step\.Blind \{/if false \&\& step.Blind {/' \
